@@ -1,0 +1,67 @@
+"""Chapter 4: what a synapse has done to its neuron — eligibility vectors and eligibility traces."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from eprop_nb import _checks
+from eprop_nb.parameters import Parameters
+from eprop_nb.simulation import Simulation, check_run
+
+
+class EligibilityTraces(NamedTuple):
+    """Eligibility vectors and traces of every synapse at every time: tensors [batch, time, pre, post]."""
+
+    eps_v: Tensor  # ε_v, how far the synapse's spikes have moved the voltage
+    eps_a: Tensor  # ε_a, how far they have moved the adaptation
+    e: Tensor  # e, how far they move the spike: the eligibility trace
+
+
+@torch.no_grad()
+def eligibility_traces(parameters: Parameters, run: Simulation, pre: Tensor) -> EligibilityTraces:
+    """Return ε_v, ε_a and e for all pairs of a presynaptic signal and a recurrent neuron.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        The network.
+    run : Simulation
+        Uses the pseudo-derivatives `psi` [batch, time, n_rec].
+    pre : Tensor
+        The spikes, 0 or 1, that arrive at the synapses at each time, [batch, time, pre]: the inputs as they are
+        for the input weights, ``previous_spikes(run.z)`` for the recurrent weights.
+
+    Returns
+    -------
+    EligibilityTraces
+        Tensors [batch, time, pre, post]. For recurrent weights the pairs (j, j) have traces too, although there is
+        no such synapse: `without_self_connections` removes them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `pre` or `run` have the wrong shape, dtype or device, or `pre` holds something other than 0 and 1.
+
+    Notes
+    -----
+    Bellec et al. (2020), equations (22) to (25) of Methods. The trace holds nothing of the loss and nothing of the
+    future: it can be computed while the network runs.
+    """
+    check_run(parameters, run)
+    batch, n_steps, n_rec = run.psi.shape
+    _checks.spikes("pre", pre, (batch, n_steps, None), "[batch, time, pre]", run.psi)
+
+    alpha, rho, _, beta = parameters.constants(like=run.psi)  # each [post]
+    traces = EligibilityTraces(*(run.psi.new_empty(batch, n_steps, pre.shape[2], n_rec) for _ in range(3)))
+    eps_v = run.psi.new_zeros(batch, pre.shape[2], n_rec)
+    eps_a = torch.zeros_like(eps_v)
+    for t in range(n_steps):
+        psi = run.psi[:, t, None, :]  # [batch, 1, post]
+        eps_v = alpha * eps_v + pre[:, t, :, None]  # [batch, pre, post]
+        e = psi * (eps_v - beta * eps_a)
+        traces.eps_v[:, t], traces.eps_a[:, t], traces.e[:, t] = eps_v, eps_a, e
+        eps_a = psi * eps_v + (rho - beta * psi) * eps_a  # of the next step: adaptation lags by one
+    return traces

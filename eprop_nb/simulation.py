@@ -1,0 +1,176 @@
+"""Chapter 2: the network in time — one pure step, and the loop over a trial."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from eprop_nb import _checks
+from eprop_nb.parameters import NeuronConstants, Parameters, Weights, check_weights
+
+
+def pseudo_derivative(v_scaled: Tensor, dampening: float) -> Tensor:
+    """Return γ max(0, 1 − |u|), which stands for the derivative of the step function [u > 0] at u = `v_scaled`.
+
+    Bellec et al. (2020), Methods, "Network models": the pseudo-derivative ψ is this, divided by the threshold.
+    """
+    return dampening * torch.clamp(1 - v_scaled.abs(), min=0)
+
+
+class _Spike(torch.autograd.Function):
+    """[u > 0] forwards; backwards its pseudo-derivative takes the place of a derivative that is 0 or undefined."""
+
+    @staticmethod
+    def forward(ctx: Any, v_scaled: Tensor, dampening: float) -> Tensor:
+        ctx.save_for_backward(v_scaled)
+        ctx.dampening = dampening
+        return (v_scaled > 0).to(v_scaled.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
+        (v_scaled,) = ctx.saved_tensors
+        return grad_outputs[0] * pseudo_derivative(v_scaled, ctx.dampening), None
+
+
+def spike(v_scaled: Tensor, dampening: float) -> Tensor:
+    """Return 1 where the scaled voltage is above 0 and 0 elsewhere; differentiable by the pseudo-derivative."""
+    return _Spike.apply(v_scaled, dampening)  # type: ignore[no-any-return,no-untyped-call]  # torch leaves apply untyped
+
+
+class State(NamedTuple):
+    """Everything about the recurrent neurons at one time step: tensors [batch, n_rec].
+
+    `z_sent` and `z_own` are one spike and two tensors. What the neuron sends — recurrent input to others, its own
+    reset, the loss — is `z_sent`, and differentiating a loss with respect to it gives the learning signal. What its
+    own adaptation sees is `z_own`: that path stays inside the neuron and belongs to the eligibility trace.
+    """
+
+    v: Tensor  # membrane voltage
+    b: Tensor  # threshold adaptation
+    v_scaled: Tensor  # u, distance from the moving threshold in units of thr
+    psi: Tensor  # ψ, pseudo-derivative dz/dv
+    z_sent: Tensor  # the spike that is sent
+    z_own: Tensor  # the same spike, as the neuron's own adaptation sees it
+    refractory: Tensor  # number of time steps for which the neuron will stay silent
+
+
+def initial_state(parameters: Parameters, batch: int, like: Tensor) -> State:
+    """Return the state before the first time step: all zero, with the dtype and on the device of `like`."""
+    return State(*(like.new_zeros(batch, parameters.n_rec) for _ in State._fields))
+
+
+def step(parameters: Parameters, constants: NeuronConstants, state: State, current: Tensor) -> State:
+    """Advance all neurons by one time step.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        Uses `dampening` and `n_ref`.
+    constants : NeuronConstants
+        α, ρ, thr and β of each neuron, from ``parameters.constants``.
+    state : State
+        The state at t − 1.
+    current : Tensor
+        The synaptic input Σ_i W^in x_i(t) + Σ_i W^rec z_i(t−1), [batch, n_rec].
+
+    Returns
+    -------
+    State
+        The state at t.
+
+    Notes
+    -----
+    Bellec et al. (2020), equations (6) to (10) of Methods, in the time convention of the authors' program.
+    """
+    alpha, rho, thr, beta = constants
+    b = rho * state.b + state.z_own
+    v = alpha * state.v + current - thr * state.z_sent
+    v_scaled = (v - thr - beta * b) / thr
+
+    silent = state.refractory > 0
+    z = torch.where(silent, torch.zeros_like(v), spike(v_scaled, parameters.dampening))
+    psi = torch.where(silent, torch.zeros_like(v), pseudo_derivative(v_scaled.detach(), parameters.dampening) / thr)
+
+    # The heart of the matter: the spike that is sent is a tensor of its own, computed *from* z. The derivative of
+    # the loss with respect to it sees all that the spike does to other neurons and to its own reset, but nothing
+    # that it does through b, which hangs on z itself.
+    z_sent = z.clone()
+    if torch.is_grad_enabled() and not z_sent.requires_grad:
+        z_sent.requires_grad_()  # in the first step, or with constant weights, nothing else in the graph would ask
+    refractory = torch.where(z > 0, max(parameters.n_ref - 1, 0), torch.clamp(state.refractory - 1, min=0))
+    return State(v, b, v_scaled, psi, z_sent, z, refractory)
+
+
+class Simulation(NamedTuple):
+    """What a trial leaves behind: tensors [batch, time, n_rec], and the sent spikes of each step.
+
+    All but `psi` are part of the graph, so that a loss of them can be differentiated.
+    """
+
+    z: Tensor  # spikes, 0 or 1
+    v: Tensor  # membrane voltage
+    b: Tensor  # threshold adaptation
+    v_scaled: Tensor  # u, distance from the moving threshold in units of thr
+    psi: Tensor  # ψ, pseudo-derivative dz/dv
+    sent: tuple[Tensor, ...]  # the very tensors [batch, n_rec] that the loop sent on, one for each time step
+
+
+def simulate(parameters: Parameters, weights: Weights, inputs: Tensor) -> Simulation:
+    """Run the network over a batch of trials, from zero states.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        The network.
+    weights : Weights
+        Tensors [pre, post]; the diagonal of `w_rec` is not used.
+    inputs : Tensor
+        Input spikes, 0 or 1, [batch, time, n_in], of the dtype and on the device of the weights.
+
+    Returns
+    -------
+    Simulation
+        Spikes, voltages, adaptation, scaled voltages and pseudo-derivatives, each [batch, time, n_rec].
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a weight or the inputs have the wrong type, shape, dtype or device, are not finite, or the inputs hold
+        something other than 0 and 1.
+    """
+    check_weights(parameters, weights)
+    _checks.spikes("inputs", inputs, (None, parameters.n_steps, parameters.n_in), "[batch, time, n_in]", weights.w_in)
+
+    constants = parameters.constants(like=inputs)
+    w_rec = without_self_connections(weights.w_rec)
+    state = initial_state(parameters, inputs.shape[0], like=inputs)
+    states = []
+    # All the input currents at once, and taken apart once: to index a tensor of the graph in each step would make
+    # the backward pass quadratic in the number of steps.
+    for input_current in (inputs @ weights.w_in).unbind(1):  # each [batch, n_rec]
+        state = step(parameters, constants, state, input_current + state.z_sent @ w_rec)
+        states.append(state)
+
+    v, b, v_scaled, psi, z_sent, _, _ = zip(*states, strict=True)
+    z, v, b, v_scaled, psi = (torch.stack(each, dim=1) for each in (z_sent, v, b, v_scaled, psi))
+    return Simulation(z, v, b, v_scaled, psi, sent=tuple(z_sent))
+
+
+def without_self_connections(matrix: Tensor) -> Tensor:
+    """Return `matrix` [..., n_rec, n_rec] with zeros on the diagonal: no neuron has a synapse onto itself."""
+    n_rec = matrix.shape[-1]
+    return matrix * (1 - torch.eye(n_rec, dtype=matrix.dtype, device=matrix.device))
+
+
+def previous_spikes(z: Tensor) -> Tensor:
+    """Return the spikes of the step before, z(t − 1), [batch, time, n]: what arrives at recurrent synapses at t."""
+    return torch.cat((torch.zeros_like(z[:, :1]), z[:, :-1]), dim=1)
+
+
+def check_run(parameters: Parameters, run: Simulation, like: Tensor | None = None) -> None:
+    """Raise if the tensors of `run` do not have the shape, dtype and device that `parameters` and `like` ask for."""
+    shape = (None, parameters.n_steps, parameters.n_rec)
+    z = _checks.spikes("run.z", run.z, shape, "[batch, time, n_rec]", like)
+    _checks.tensor("run.psi", run.psi, tuple(z.shape), "[batch, time, n_rec]", z)
