@@ -47,8 +47,8 @@ def eligibility_traces(parameters: Parameters, run: Simulation, pre: Tensor) -> 
 
     Notes
     -----
-    Bellec et al. (2020), equations (22) to (25) of Methods. The trace holds nothing of the loss and nothing of the
-    future: it can be computed while the network runs.
+    Bellec et al. (2020), equations (22) to (25), and (13) and (14) for any model of a neuron. The trace holds
+    nothing of the loss and nothing of the future: it can be computed while the network runs.
     """
     check_run(parameters, run)
     batch, n_steps, n_rec = run.psi.shape

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from eprop_nb import _checks
-from eprop_nb.parameters import Parameters, Weights, _generator, check_weights
+from eprop_nb.parameters import Parameters, Weights, check_weights, seeded_generator
 from eprop_nb.simulation import Simulation, check_run
 
 
@@ -73,7 +73,7 @@ def regression_loss(parameters: Parameters, weights: Weights, run: Simulation, t
 
     Notes
     -----
-    The loss of the authors' verification. The paper's regression loss, equation (24), is half the sum instead.
+    The loss of the authors' verification. The paper's own regression loss is half the sum instead.
     """
     return output_error(parameters, weights, run, targets).square().mean()
 
@@ -165,7 +165,7 @@ def random_feedback(parameters: Parameters, seed: int) -> Tensor:
     TypeError, ValueError
         If `seed` is no whole number of at least 0.
     """
-    return torch.from_numpy(_generator("feedback", seed).standard_normal((parameters.n_rec, parameters.n_out)))
+    return torch.from_numpy(seeded_generator("feedback", seed).standard_normal((parameters.n_rec, parameters.n_out)))
 
 
 def adapt_feedback(weight: Tensor, change: Tensor, decay: float) -> Tensor:

@@ -203,7 +203,7 @@ def random_weights(parameters: Parameters, seed: int) -> Weights:
     TypeError, ValueError
         If `seed` is no whole number of at least 0.
     """
-    p, generator = parameters, _generator("weights", seed)
+    p, generator = parameters, seeded_generator("weights", seed)
     w_in = generator.standard_normal((p.n_in, p.n_rec)) / math.sqrt(p.n_in)
     w_rec = generator.standard_normal((p.n_rec, p.n_rec)) / math.sqrt(p.n_rec)
     np.fill_diagonal(w_rec, 0.0)
@@ -235,7 +235,7 @@ def poisson_spikes(parameters: Parameters, batch: int = 1, *, seed: int) -> Tens
     """
     shape = (_checks.whole("batch", batch, least=1), parameters.n_steps, parameters.n_in)
     probability = parameters.rate_in * parameters.dt / 1000.0  # Hz · ms
-    fired = _generator("inputs", seed).random(shape) < probability
+    fired = seeded_generator("inputs", seed).random(shape) < probability
     return torch.from_numpy(fired.astype(np.float64))
 
 
@@ -248,13 +248,15 @@ def random_targets(parameters: Parameters, batch: int = 1, *, seed: int) -> Tens
         If `batch` is no whole number of at least 1 or `seed` none of at least 0.
     """
     shape = (_checks.whole("batch", batch, least=1), parameters.n_steps, parameters.n_out)
-    return torch.from_numpy(_generator("targets", seed).standard_normal(shape))
+    return torch.from_numpy(seeded_generator("targets", seed).standard_normal(shape))
 
 
 _STREAMS = ("weights", "inputs", "targets", "feedback")
 
 
-def _generator(stream: str, seed: int) -> np.random.Generator:
-    # One stream for each thing drawn: with one and the same stream, the inputs of seed 0 would be
-    # made of the same random bits as its weights.
+def seeded_generator(stream: str, seed: int) -> np.random.Generator:
+    """Return the NumPy generator of one of the things drawn, which has a stream of random bits of its own.
+
+    With one stream for all, the inputs of seed 0 would be made of the same bits as its weights.
+    """
     return np.random.default_rng((_checks.whole("seed", seed, least=0), _STREAMS.index(stream)))

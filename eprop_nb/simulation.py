@@ -153,9 +153,11 @@ def simulate(parameters: Parameters, weights: Weights, inputs: Tensor) -> Simula
         state = step(parameters, constants, state, input_current + state.z_sent @ w_rec)
         states.append(state)
 
-    v, b, v_scaled, psi, z_sent, _, _ = zip(*states, strict=True)
-    z, v, b, v_scaled, psi = (torch.stack(each, dim=1) for each in (z_sent, v, b, v_scaled, psi))
-    return Simulation(z, v, b, v_scaled, psi, sent=tuple(z_sent))
+    sent = tuple(each.z_sent for each in states)
+    v, b, v_scaled, psi = (
+        torch.stack([getattr(each, name) for each in states], dim=1) for name in ("v", "b", "v_scaled", "psi")
+    )
+    return Simulation(torch.stack(sent, dim=1), v, b, v_scaled, psi, sent)
 
 
 def without_self_connections(matrix: Tensor) -> Tensor:

@@ -1,0 +1,54 @@
+# `make book` and `make test` do all the set-up themselves. PYTHON names the interpreter to start from: 3.11 to 3.13.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8000
+READY := $(VENV)/.ready
+BUILD := $(BIN)/jupyter-book build . --warningiserror --nitpick --keep-going
+# A second run of a chapter's checks, on the plainest code path of the CPU and with one thread:
+# what a chapter prints must not hang on which instructions summed its numbers.
+PLAIN := ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.DEFAULT_GOAL := help
+.PHONY: help book test serve live notebooks lock clean
+
+help: ## say what there is to make
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(READY): requirements.txt constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("Python %d.%d was found, and 3.11 to 3.13 is needed: make PYTHON=python3.12 ..." % v)'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --config-settings editable_mode=compat --editable .
+	@touch $@
+
+book: $(READY) ## execute every chapter and build the pages; a warning is an error
+	$(BUILD)
+	$(BIN)/python tools/check_pages.py _build/html
+	@echo "The book: file://$(CURDIR)/_build/html/index.html"
+
+test: $(READY) ## unit tests, every chapter against its committed outputs, linter, type checker
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+	$(BIN)/pytest --nbval --nbval-current-env book
+	$(PLAIN) $(BIN)/pytest --nbval --nbval-current-env book
+
+serve: ## serve the built pages on this machine
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+live: $(READY) ## open the chapters in JupyterLab
+	$(BIN)/jupyter lab --notebook-dir=book
+
+notebooks: $(READY) ## execute the committed chapters and write their outputs back
+	$(BIN)/python tools/notebooks.py
+
+lock: ## renew constraints.txt from requirements.txt, for every platform and Python version
+	$(PYTHON) -m venv --clear _build/lock
+	_build/lock/bin/python -m pip install --quiet uv
+	_build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header requirements.txt --output-file constraints.txt
+
+clean: ## remove what was built, and the environment
+	rm -rf _build $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache
