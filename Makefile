@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 READY := $(VENV)/.ready
-BUILD := $(BIN)/jupyter-book build . --warningiserror --nitpick --keep-going
+BUILD := $(BIN)/jupyter-book build . --warningiserror --nitpick --keep-going --quiet
 # A second run of a chapter's checks, on the plainest code path of the CPU and with one thread:
 # what a chapter prints must not hang on which instructions summed its numbers.
 PLAIN := ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
@@ -24,6 +24,7 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 	@touch $@
 
 book: $(READY) ## execute every chapter and build the pages; a warning is an error
+	rm -rf _build/html _build/.doctrees _build/jupyter_execute
 	$(BUILD)
 	$(BIN)/python tools/check_pages.py _build/html
 	@echo "The book: file://$(CURDIR)/_build/html/index.html"
