@@ -55,13 +55,15 @@ def eligibility_traces(parameters: Parameters, run: Simulation, pre: Tensor) -> 
     _checks.spikes("pre", pre, (batch, n_steps, None), "[batch, time, pre]", run.psi)
 
     alpha, rho, _, beta = parameters.constants(like=run.psi)  # each [post]
-    traces = EligibilityTraces(*(run.psi.new_empty(batch, n_steps, pre.shape[2], n_rec) for _ in range(3)))
-    eps_v = run.psi.new_zeros(batch, pre.shape[2], n_rec)
+    n_pre = pre.shape[2]
+    traces = EligibilityTraces(*run.psi.new_empty(3, batch, n_steps, n_pre, n_rec))
+    eps_v = run.psi.new_zeros(batch, n_pre, n_rec)
     eps_a = torch.zeros_like(eps_v)
     for t in range(n_steps):
         psi = run.psi[:, t, None, :]  # [batch, 1, post]
         eps_v = alpha * eps_v + pre[:, t, :, None]  # [batch, pre, post]
         e = psi * (eps_v - beta * eps_a)
         traces.eps_v[:, t], traces.eps_a[:, t], traces.e[:, t] = eps_v, eps_a, e
-        eps_a = psi * eps_v + (rho - beta * psi) * eps_a  # of the next step: adaptation lags by one
+        # of the next step: the adaptation lags the spike by one
+        eps_a = psi * eps_v + (rho - beta * psi) * eps_a
     return traces

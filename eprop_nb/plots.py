@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import matplotlib as mpl
 import numpy as np
 import torch
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from numpy.typing import ArrayLike, NDArray
 
 from eprop_nb.parameters import Parameters
 
-FloatArray: TypeAlias = NDArray[np.float64]
+FloatArray: TypeAlias = NDArray[np.floating[Any]]
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 INPUT = "#555555"
@@ -39,7 +40,7 @@ def use_style() -> None:
             "axes.titlesize": 10.5,
             "axes.titleweight": "bold",
             "axes.titlelocation": "left",
-            "axes.prop_cycle": mpl.cycler(color=[LIF, ALIF, THIRD, FOURTH, INPUT]),
+            "axes.prop_cycle": cycler(color=[LIF, ALIF, THIRD, FOURTH, INPUT]),
             "lines.linewidth": 1.6,
             "legend.frameon": False,
             "legend.fontsize": 9,
@@ -50,9 +51,8 @@ def use_style() -> None:
 
 def array(values: torch.Tensor | ArrayLike) -> FloatArray:
     """Return a tensor, on whatever device and in whatever graph, as a NumPy array of float64."""
-    if isinstance(values, torch.Tensor):
-        values = values.detach().cpu().numpy()
-    return np.asarray(values, dtype=np.float64)
+    plain = values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else values
+    return np.array(plain, dtype=np.float64)
 
 
 def times(parameters: Parameters) -> FloatArray:

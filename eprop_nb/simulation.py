@@ -90,16 +90,21 @@ def step(parameters: Parameters, constants: NeuronConstants, state: State, curre
     v_scaled = (v - thr - beta * b) / thr
 
     silent = state.refractory > 0
-    z = torch.where(silent, torch.zeros_like(v), spike(v_scaled, parameters.dampening))
-    psi = torch.where(silent, torch.zeros_like(v), pseudo_derivative(v_scaled.detach(), parameters.dampening) / thr)
+    zero = torch.zeros_like(v)
+    z = torch.where(silent, zero, spike(v_scaled, parameters.dampening))
+    psi = pseudo_derivative(v_scaled.detach(), parameters.dampening) / thr
+    psi = torch.where(silent, zero, psi)
 
-    # The heart of the matter: the spike that is sent is a tensor of its own, computed *from* z. The derivative of
-    # the loss with respect to it sees all that the spike does to other neurons and to its own reset, but nothing
-    # that it does through b, which hangs on z itself.
+    # The heart of the matter: the spike that is sent is a tensor of its own, computed *from*
+    # z. The derivative of the loss with respect to it sees all that the spike does to other
+    # neurons and to its own reset, but nothing that it does through b, which hangs on z itself.
     z_sent = z.clone()
     if torch.is_grad_enabled() and not z_sent.requires_grad:
-        z_sent.requires_grad_()  # in the first step, or with constant weights, nothing else in the graph would ask
-    refractory = torch.where(z > 0, max(parameters.n_ref - 1, 0), torch.clamp(state.refractory - 1, min=0))
+        # in the first step, or with constant weights, nothing else would start the graph
+        z_sent.requires_grad_()
+
+    after_spike = max(parameters.n_ref - 1, 0)
+    refractory = torch.where(z > 0, after_spike, torch.clamp(state.refractory - 1, min=0))
     return State(v, b, v_scaled, psi, z_sent, z, refractory)
 
 

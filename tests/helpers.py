@@ -35,6 +35,8 @@ def error(found: torch.Tensor | Array | None, wanted: torch.Tensor | Array | Non
 
 
 class Trial(NamedTuple):
+    """A simulated trial, with all that it was made of."""
+
     parameters: ep.Parameters
     weights: ep.Weights
     inputs: torch.Tensor
@@ -44,11 +46,11 @@ class Trial(NamedTuple):
 
 
 def make_trial(
-    parameters: ep.Parameters, *, seed: int = 0, batch: int = 1, gain: float = 1.0, dtype: torch.dtype = torch.float64
+    parameters: ep.Parameters, *, seed: int = 0, batch: int = 1, gain: float = 0.5, dtype: torch.dtype = torch.float64
 ) -> Trial:
-    """Simulate one random trial; `gain` scales the input weights, so that the network has something to do."""
+    """Simulate random trials. Their inputs excite, by `gain`: at 0.5 most neurons spike, few are far from threshold."""
     drawn = ep.random_weights(parameters, seed)
-    weights = drawn._replace(w_in=gain * drawn.w_in.detach()).to(dtype)
+    weights = drawn._replace(w_in=gain * drawn.w_in.detach().abs()).to(dtype)
     inputs = ep.poisson_spikes(parameters, batch, seed=seed).to(dtype)
     targets = ep.random_targets(parameters, batch, seed=seed).to(dtype)
     run = ep.simulate(parameters, weights, inputs)

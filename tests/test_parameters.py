@@ -94,7 +94,7 @@ FROM_0 = "must be a finite number of at least 0, got"
 @pytest.mark.parametrize("value", [0, -1.5, NAN, INFINITY, -INFINITY])
 def test_what_must_be_positive_and_finite_is(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"^{says(f'{name} {ABOVE_0} {float(value)}')}$"):
-        ep.Parameters(**{name: value})
+        ep.Parameters(**{name: value})  # type: ignore[arg-type]  # the name decides the type
 
 
 @pytest.mark.parametrize("value", [-0.1, NAN, INFINITY])
@@ -170,6 +170,16 @@ def test_zero_is_a_beta_but_no_time_constant() -> None:
 
 # Draws.
 
+# The first numbers of seed 0. A reader who runs the book elsewhere must see the same networks.
+PINNED = {
+    "w_in": [0.07259037699354179, -0.07627077838249186, 0.36974818962856254],
+    "w_rec": [0.033238366630821636, -0.2628666805125928, -0.32587913197202517],
+    "w_out": [-0.7546057912599311, 1.689107452443673, -0.2873877078086663],
+    "targets": [-0.5998504999444954, -0.3505175280910633, -1.0038958719978983],
+    "feedback": [-0.2802535553958334, 0.51640104767057, 0.6173147913528491],
+}
+FIRED = [[0, 1, 1], [0, 2, 1], [0, 3, 1], [0, 6, 0], [0, 11, 2], [0, 12, 2], [0, 13, 2], [0, 20, 0]]
+
 DRAWS: dict[str, Callable[[int], tuple[torch.Tensor, ...]]] = {
     "weights": lambda seed: tuple(ep.random_weights(ep.Parameters(), seed)),
     "inputs": lambda seed: (ep.poisson_spikes(ep.Parameters(), 2, seed=seed),),
@@ -188,14 +198,12 @@ def test_the_same_seed_draws_the_same_and_another_seed_draws_another(what: str) 
 
 
 def test_what_is_drawn_with_one_seed_is_not_made_of_the_same_bits() -> None:
-    # Were it so, the feedback would be the transposed readout's twin and the inputs a function of the weights.
-    p = ep.Parameters(n_in=8, duration=200.0, rate_in=500.0)
+    # Were it so, the targets and the random feedback would know the weights.
+    p = ep.Parameters(n_in=8, duration=64.0)
     normals = {
         "weights": ep.random_weights(p, 0).w_in.detach().flatten() * math.sqrt(8),
-        "targets": ep.random_targets(p, seed=0).flatten()[:64],
+        "targets": ep.random_targets(p, seed=0).flatten(),
         "feedback": ep.random_feedback(ep.Parameters(n_out=8), 0).flatten(),
-        # the spikes of the normal numbers' own generator, had they been drawn from it
-        "inputs": ep.poisson_spikes(p, seed=0).flatten()[:64] - 0.5,
     }
     for i, a in enumerate(normals):
         for b in list(normals)[i + 1 :]:
@@ -238,7 +246,7 @@ def test_inputs_fire_at_their_rate(rate: float, dt: float) -> None:
     p = ep.Parameters(n_in=20, dt=dt, duration=1000.0, rate_in=rate)
     spikes = ep.poisson_spikes(p, batch=5, seed=2)
     assert spikes.shape == (5, p.n_steps, 20)
-    assert set(spikes.unique().tolist()) == {0.0, 1.0}
+    assert set(spikes.flatten().tolist()) == {0.0, 1.0}
     probability, n = rate * dt / 1000, spikes.numel()
     assert abs(spikes.mean().item() - probability) < 4 * math.sqrt(probability * (1 - probability) / n)
 

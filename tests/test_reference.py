@@ -26,20 +26,20 @@ def reference(name: str) -> dict[str, Array]:
 def reference_parameters(name: str) -> ep.Parameters:
     r = reference(name)
     return ep.Parameters(
-        n_in=r["param_n_in"].item(),
-        n_lif=r["param_n_LIF"].item(),
-        n_alif=r["param_n_ALIF"].item(),
+        n_in=int(r["param_n_in"]),
+        n_lif=int(r["param_n_LIF"]),
+        n_alif=int(r["param_n_ALIF"]),
         n_out=r["w_out"].shape[1],
-        dt=r["param_dt"].item(),
-        duration=r["param_T"].item(),
-        tau_v=r["param_tau_v"].item(),
-        tau_a=r["param_tau_a"].item(),
+        dt=float(r["param_dt"]),
+        duration=float(r["param_T"]),
+        tau_v=float(r["param_tau_v"]),
+        tau_a=float(r["param_tau_a"]),
         tau_out=20.0,  # fixed in the authors' program
-        rate_in=r["param_f0"].item(),
-        threshold=r["param_thr"].item(),
-        beta=r["param_beta0"].item(),
-        dampening=r["param_damp"].item(),
-        n_ref=r["param_n_ref"].item(),
+        rate_in=float(r["param_f0"]),
+        threshold=float(r["param_thr"]),
+        beta=float(r["param_beta0"]),
+        dampening=float(r["param_damp"]),
+        n_ref=int(r["param_n_ref"]),
     )
 
 

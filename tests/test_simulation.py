@@ -94,9 +94,8 @@ def test_adaptation_lags_by_one_step_and_halves_in_each() -> None:
 
 
 def test_adaptation_raises_the_threshold_of_alif_neurons_only() -> None:
-    spikes = [[1.0] * 6, [1.0] * 6]
-    lif, alif = (chain(one_neuron(adaptive=a, beta=2.0), 1.2, 0.0, s)[1] for a, s in zip((0, 1), spikes, strict=True))
-    assert lif.z[0, :, 0].tolist() == [1, 0, 1, 1, 1, 1]
+    lif, alif = (chain(one_neuron(adaptive=adaptive, beta=2.0), 1.3, 0.0, [1] * 6)[1] for adaptive in (False, True))
+    assert lif.z[0, :, 0].tolist() == [1, 0, 1, 1, 0, 1]
     assert alif.z[0, :, 0].tolist() == [1, 0, 0, 1, 0, 0]
     assert lif.b.any()  # it counts its spikes all the same; β = 0 makes nothing of it
 
@@ -144,7 +143,7 @@ def test_weights_go_from_row_to_column() -> None:
 
 
 def test_the_diagonal_of_the_recurrent_weights_changes_nothing() -> None:
-    trial = make_trial(small_parameters(), gain=2.0)
+    trial = make_trial(small_parameters())
     changed = trial.weights._replace(w_rec=(trial.weights.w_rec.detach() + 3 * torch.eye(5)).requires_grad_())
     run = ep.simulate(trial.parameters, changed, trial.inputs)
     assert run.z.any()
@@ -213,7 +212,7 @@ def test_values_for_each_neuron_are_those_of_neurons_simulated_alone() -> None:
 
 
 def test_the_trials_of_a_batch_do_not_meet() -> None:
-    trial = make_trial(small_parameters(), batch=4, gain=2.0)
+    trial = make_trial(small_parameters(), batch=4)
     for k in range(4):
         alone = ep.simulate(trial.parameters, trial.weights, trial.inputs[k : k + 1])
         assert torch.equal(trial.run.z[k], alone.z[0])
@@ -236,7 +235,7 @@ def test_a_simulation_has_the_dtype_of_its_weights(dtype: torch.dtype) -> None:
 
 
 def test_the_sent_spikes_are_those_of_the_run_and_in_its_graph() -> None:
-    run = make_trial(small_parameters(), gain=2.0).run
+    run = make_trial(small_parameters()).run
     assert torch.equal(torch.stack(run.sent, dim=1), run.z)
     gradients = torch.autograd.grad(run.z.sum(), run.sent, allow_unused=True)
     assert all(gradient is not None for gradient in gradients)
@@ -244,7 +243,7 @@ def test_the_sent_spikes_are_those_of_the_run_and_in_its_graph() -> None:
 
 
 def test_under_no_grad_there_is_no_graph_and_the_same_numbers() -> None:
-    trial = make_trial(small_parameters(), gain=2.0)
+    trial = make_trial(small_parameters())
     with torch.no_grad():
         run = ep.simulate(trial.parameters, trial.weights, trial.inputs)
     assert not any(x.requires_grad for x in (*run[:5], *run.sent))
