@@ -6,6 +6,7 @@ import math
 import operator
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,7 +14,7 @@ from torch import Tensor
 def whole(name: str, value: object, least: int) -> int:
     """Return `value` as an int, or raise if it is not a whole number of at least `least`."""
     allowed = f"a whole number of at least {least}"
-    if isinstance(value, bool):
+    if _no_number(value):
         raise TypeError(f"{name} must be {allowed}, got {value!r}")
     try:
         number = operator.index(value)  # type: ignore[arg-type]  # refusing what has no __index__ is the point
@@ -24,25 +25,34 @@ def whole(name: str, value: object, least: int) -> int:
     return number
 
 
-def real(name: str, value: object, *, zero_allowed: bool = False) -> float:
-    """Return `value` as a float, or raise if it is not finite and positive (or zero, where that is allowed)."""
+def real(name: str, value: object, *, zero_allowed: bool = False, most: float = math.inf) -> float:
+    """Return `value` as a float, or raise if it is not finite, positive (or zero, if allowed) and at most `most`."""
     allowed = "a finite number of at least 0" if zero_allowed else "a finite number greater than 0"
-    if isinstance(value, (bool, str)):
+    if most < math.inf:
+        allowed += f" and at most {most:g}"
+    if _no_number(value):
         raise TypeError(f"{name} must be {allowed}, got {value!r}")
     try:
         number = float(value)  # type: ignore[arg-type]  # refusing what has no __float__ is the point
+    except OverflowError:
+        raise ValueError(f"{name} must be {allowed}, got one too large for float64") from None
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be {allowed}, got {value!r} of type {type(value).__name__}") from None
-    if not math.isfinite(number) or number < 0 or (number == 0 and not zero_allowed):
+    if not math.isfinite(number) or number < 0 or (number == 0 and not zero_allowed) or number > most:
         raise ValueError(f"{name} must be {allowed}, got {number}")
     return number
+
+
+def _no_number(value: object) -> bool:
+    # Python would take these for numbers: True for 1, "2" for 2.0, a text of bytes for a sequence of whole numbers
+    return isinstance(value, (bool, np.bool_, str, bytes)) or getattr(value, "dtype", None) == torch.bool
 
 
 def per_neuron(name: str, value: object, n_rec: int, *, zero_allowed: bool = False) -> float | tuple[float, ...]:
     """Return a float, or a tuple with one float per recurrent neuron; raise if it is neither."""
     if hasattr(value, "tolist"):  # a NumPy array or a tensor
         value = value.tolist()
-    if not isinstance(value, Sequence) or isinstance(value, str):
+    if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
         return real(name, value, zero_allowed=zero_allowed)
     if len(value) != n_rec:
         raise ValueError(
@@ -102,8 +112,14 @@ def spikes(name: str, value: object, shape: tuple[int | None, ...], axes: str, l
     return checked
 
 
+def instance(name: str, value: object, kind: type) -> None:
+    """Raise if `value` is not an instance of a class of this package."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be an instance of eprop_nb.{kind.__name__}, got {type(value).__name__}")
+
+
 def one_of(name: str, value: object, allowed: Sequence[str]) -> str:
     """Return `value` if it is one of the allowed words; raise otherwise."""
     if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+        raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, got {value!r}")
     return str(value)

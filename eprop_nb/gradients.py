@@ -95,6 +95,7 @@ def bptt_gradients(loss: Tensor, weights: Weights) -> Gradients:
         on none of them.
     """
     check_loss(loss)
+    _checks.instance("weights", weights, Weights)
     for name, weight in zip(Weights._fields, weights, strict=True):
         if not weight.requires_grad:
             raise ValueError(
@@ -153,6 +154,8 @@ def compare(candidate: Gradients, reference: Gradients) -> Comparison:
         any silent network agrees with a gradient of zero, so that such a comparison would show nothing. A recurrent
         matrix of one neuron has no synapse; there both must be zero, and nothing is measured.
     """
+    _checks.instance("candidate", candidate, Gradients)
+    _checks.instance("reference", reference, Gradients)
     errors = {}
     for name in Gradients._fields:
         ours, theirs = getattr(candidate, name), getattr(reference, name)

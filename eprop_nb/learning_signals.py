@@ -37,7 +37,16 @@ def readout(parameters: Parameters, weights: Weights, run: Simulation) -> Tensor
 
 
 def low_pass(signal: Tensor, decay: float) -> Tensor:
-    """Return a(t) = κ a(t−1) + (1 − κ) x(t) along axis 1 of x = `signal`, from a = 0, with κ = `decay`."""
+    """Return a(t) = κ a(t−1) + (1 − κ) x(t) along axis 1 of x = `signal`, from a = 0, with κ = `decay`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `decay` is no number from 0 to 1, or `signal` has no axis 1.
+    """
+    _checks.real("decay", decay, zero_allowed=True, most=1)
+    if signal.ndim < 2:
+        raise ValueError(f"signal must be a tensor [batch, time, ...], got the shape {tuple(signal.shape)}")
     filtered = torch.zeros_like(signal[:, 0])
     trace = []
     for value in signal.unbind(1):
@@ -82,14 +91,17 @@ def true_learning_signal(loss: Tensor, run: Simulation) -> Tensor:
     """Return the learning signal L(t) = dE/dz(t), the total derivative of the loss with respect to each sent spike.
 
     Total means: with all that the spike causes later — in the readout, in other neurons, in its own neuron's
-    reset — so the signal at t depends on the future of t. Only the path through the neuron's own adaptation is
-    left out: that belongs to the eligibility trace. The derivative is taken at the very tensors that the loop of
-    `simulate` sent on; with respect to their stack ``run.z`` autograd would give the direct, partial one.
+    reset — so the signal at t depends on the future of t. Only the step from z(t) to the neuron's own adaptation
+    b(t+1) is left out: that belongs to the eligibility trace. The derivative is taken at the very tensors that
+    the loop of `simulate` sent on; with respect to their stack ``run.z`` autograd would give the direct, partial
+    one.
 
     Parameters
     ----------
     loss : Tensor
-        A scalar computed from `run`, E. Its graph is kept, so that other derivatives can follow.
+        A scalar computed from the spikes of `run`, E. Its graph is kept, so that other derivatives can follow.
+        What it takes from the voltages or from the weights, as a weight decay does, is not part of the signal:
+        the factorization is about what spikes do.
     run : Simulation
         The trial.
 
@@ -108,6 +120,7 @@ def true_learning_signal(loss: Tensor, run: Simulation) -> Tensor:
     Bellec et al. (2020), equation (1).
     """
     check_loss(loss)
+    _checks.instance("run", run, Simulation)
     if not run.sent[0].requires_grad:
         raise ValueError("run must have been simulated with gradients enabled, got one made under torch.no_grad()")
     signals = torch.autograd.grad(loss, run.sent, retain_graph=True, allow_unused=True)
@@ -151,6 +164,7 @@ def broadcast_learning_signal(
     -----
     Bellec et al. (2020), equation (4), for a loss of half the sum of squared errors.
     """
+    check_weights(parameters, weights)
     shape = (parameters.n_rec, parameters.n_out)
     _checks.tensor("feedback", feedback, shape, "[n_rec, n_out]", weights.w_out)
     with torch.no_grad():
@@ -163,7 +177,7 @@ def random_feedback(parameters: Parameters, seed: int) -> Tensor:
     Raises
     ------
     TypeError, ValueError
-        If `seed` is no whole number of at least 0.
+        If `seed` is no whole number from 0 to 2³² − 1.
     """
     return torch.from_numpy(seeded_generator("feedback", seed).standard_normal((parameters.n_rec, parameters.n_out)))
 
@@ -177,14 +191,13 @@ def adapt_feedback(weight: Tensor, change: Tensor, decay: float) -> Tensor:
     Raises
     ------
     TypeError, ValueError
-        If the two tensors differ in shape, dtype or device, or `decay` is not between 0 and 1.
+        If the two tensors differ in shape, dtype or device, or `decay` is no number from 0 to 1.
 
     Notes
     -----
     Bellec et al. (2020), Methods, "Adaptive e-prop".
     """
-    if not 0 <= decay <= 1:
-        raise ValueError(f"decay must be between 0 and 1, got {decay}")
+    _checks.real("decay", decay, zero_allowed=True, most=1)
     _checks.tensor("weight", weight, (None, None), "[n_rec, n_out]")
     _checks.tensor("change", change, tuple(weight.shape), "[n_rec, n_out]", weight)
     return (1 - decay) * weight + change

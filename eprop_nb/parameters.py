@@ -98,9 +98,10 @@ class Parameters:
         for name in ("tau_v", "tau_a", "threshold"):
             self._set(name, _checks.per_neuron(name, getattr(self, name), self.n_rec))
         self._set("beta", _checks.per_neuron("beta", self.beta, self.n_rec, zero_allowed=True))
-        if self.n_steps < 1 or not math.isclose(self.n_steps * self.dt, self.duration, rel_tol=1e-9):
+        steps = self.duration / self.dt
+        if not 0.5 < steps < 1e15 or not math.isclose(round(steps) * self.dt, self.duration, rel_tol=1e-9):
             raise ValueError(f"duration must be a multiple of dt = {self.dt} ms, got {self.duration} ms")
-        if self.rate_in * self.dt > 1000.0:
+        if self.rate_in * self.dt > 1000.0 * (1 + 1e-9):  # 1000/dt Hz must pass whatever its rounding
             raise ValueError(
                 f"rate_in must be at most one spike in a time step, {1000.0 / self.dt} Hz at dt = {self.dt} ms, "
                 f"got {self.rate_in} Hz"
@@ -173,8 +174,7 @@ class Weights(NamedTuple):
 
 def check_weights(parameters: Parameters, weights: Weights) -> Weights:
     """Return `weights` if their shapes are those of `parameters` and they share dtype and device; raise otherwise."""
-    if not isinstance(weights, Weights):
-        raise TypeError(f"weights must be eprop_nb.Weights(w_in, w_rec, w_out), got {type(weights).__name__}")
+    _checks.instance("weights", weights, Weights)
     p = parameters
     like = _checks.tensor("weights.w_in", weights.w_in, (p.n_in, p.n_rec), "[n_in, n_rec]")
     _checks.tensor("weights.w_rec", weights.w_rec, (p.n_rec, p.n_rec), "[n_rec, n_rec]", like)
@@ -201,7 +201,7 @@ def random_weights(parameters: Parameters, seed: int) -> Weights:
     Raises
     ------
     TypeError, ValueError
-        If `seed` is no whole number of at least 0.
+        If `seed` is no whole number from 0 to 2³² − 1.
     """
     p, generator = parameters, seeded_generator("weights", seed)
     w_in = generator.standard_normal((p.n_in, p.n_rec)) / math.sqrt(p.n_in)
@@ -231,7 +231,7 @@ def poisson_spikes(parameters: Parameters, batch: int = 1, *, seed: int) -> Tens
     Raises
     ------
     TypeError, ValueError
-        If `batch` is no whole number of at least 1 or `seed` none of at least 0.
+        If `batch` is no whole number of at least 1 or `seed` none from 0 to 2³² − 1.
     """
     shape = (_checks.whole("batch", batch, least=1), parameters.n_steps, parameters.n_in)
     probability = parameters.rate_in * parameters.dt / 1000.0  # Hz · ms
@@ -245,7 +245,7 @@ def random_targets(parameters: Parameters, batch: int = 1, *, seed: int) -> Tens
     Raises
     ------
     TypeError, ValueError
-        If `batch` is no whole number of at least 1 or `seed` none of at least 0.
+        If `batch` is no whole number of at least 1 or `seed` none from 0 to 2³² − 1.
     """
     shape = (_checks.whole("batch", batch, least=1), parameters.n_steps, parameters.n_out)
     return torch.from_numpy(seeded_generator("targets", seed).standard_normal(shape))
@@ -259,4 +259,6 @@ def seeded_generator(stream: str, seed: int) -> np.random.Generator:
 
     With one stream for all, the inputs of seed 0 would be made of the same bits as its weights.
     """
-    return np.random.default_rng((_checks.whole("seed", seed, least=0), _STREAMS.index(stream)))
+    if _checks.whole("seed", seed, least=0) >= 2**32:  # a longer seed would run into the number of the stream
+        raise ValueError(f"seed must be a whole number from 0 to 2**32 - 1, got {seed}")
+    return np.random.default_rng((seed, _STREAMS.index(stream)))

@@ -168,6 +168,8 @@ def simulate(parameters: Parameters, weights: Weights, inputs: Tensor) -> Simula
 def without_self_connections(matrix: Tensor) -> Tensor:
     """Return `matrix` [..., n_rec, n_rec] with zeros on the diagonal: no neuron has a synapse onto itself."""
     n_rec = matrix.shape[-1]
+    if matrix.ndim < 2 or matrix.shape[-2] != n_rec:
+        raise ValueError(f"matrix must have the shape [..., n_rec, n_rec], got {tuple(matrix.shape)}")
     return matrix * (1 - torch.eye(n_rec, dtype=matrix.dtype, device=matrix.device))
 
 
@@ -178,6 +180,7 @@ def previous_spikes(z: Tensor) -> Tensor:
 
 def check_run(parameters: Parameters, run: Simulation, like: Tensor | None = None) -> None:
     """Raise if the tensors of `run` do not have the shape, dtype and device that `parameters` and `like` ask for."""
+    _checks.instance("run", run, Simulation)
     shape = (None, parameters.n_steps, parameters.n_rec)
     z = _checks.spikes("run.z", run.z, shape, "[batch, time, n_rec]", like)
     _checks.tensor("run.psi", run.psi, tuple(z.shape), "[batch, time, n_rec]", z)

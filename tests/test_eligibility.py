@@ -80,8 +80,7 @@ def test_the_traces_of_one_synapse_followed_by_hand() -> None:
     )
     _, run = chain(p, 0.5, 0.0, [1, 1, 0, 1])
     assert not run.z.any()
-    psi = [0.25, 0.375, 0.1875, 0.296875]  # half of v: 0.5, 0.75, 0.375, 0.6875 …
-    psi[3] = 0.5 * 0.6875
+    psi = [0.25, 0.375, 0.1875, 0.34375]  # half of v: 0.5, 0.75, 0.375, 0.6875
     assert run.psi[0, :, 0].tolist() == pytest.approx(psi, abs=1e-14)
     traces = ep.eligibility_traces(p, run, torch.tensor([[[1.0], [1.0], [0.0], [1.0]]], dtype=torch.float64))
     eps_v = [1.0, 1.5, 0.75, 1.375]

@@ -92,7 +92,7 @@ def test_the_output_error_is_output_minus_target() -> None:
 
 
 def test_a_spike_is_charged_for_the_reset_it_causes() -> None:
-    # v: 0.75, 1.125 (spike), 0.8125 − 0.5 ...: ψ > 0 throughout, so that every reset reaches the spikes after it.
+    # v: 0.75, 1.125 (spike), 0.3125: ψ > 0 throughout, so that every reset reaches the spikes after it.
     weights, run = chain(tiny(1, 0, 3), 0.75, 0.0, [1, 1, 1])
     assert run.z[0, :, 0].tolist() == [0, 1, 0]
     c = [5.0, 3.0, 2.0]
@@ -124,7 +124,7 @@ def test_a_spike_is_charged_for_what_it_does_to_the_next_neuron() -> None:
 
 
 def test_a_spike_is_charged_for_all_later_ones_down_the_chain() -> None:
-    # By the last neuron, two synapses on, and for n_ref = 1 only: the effect of a spike at 0 is ψ w ψ w of the cost.
+    # The last neuron is two synapses on: the effect of the first one's spike at 0 is w ψ w ψ of the cost.
     weights, run = chain(tiny(3, 0, 3), 1.25, 1.25, [1, 0, 0])
     _, signal = signal_of(run, [[0, 0, 0], [0, 0, 0], [0, 0, 1]])
     assert run.z[0].tolist() == torch.eye(3).tolist()
@@ -305,7 +305,7 @@ TARGETS_OR_FEEDBACK: list[tuple[Callable[[Any], Any], type[Exception], str, str]
     (lambda x: x.long(), TypeError, "must be of dtype torch.float32 or torch.float64", "got torch.int64"),
     (lambda x: x.to("meta"), ValueError, "must be on the device cpu", "got meta"),
     (poisoned, ValueError, "must be finite", "got NaN or infinite entries"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("case", TARGETS_OR_FEEDBACK)
@@ -339,7 +339,9 @@ def test_a_readout_of_another_network_is_refused() -> None:
 
 @pytest.mark.parametrize("decay", [-0.1, 1.1, math.nan])
 def test_a_decay_is_between_0_and_1(decay: float) -> None:
-    with pytest.raises(ValueError, match=says(f"decay must be between 0 and 1, got {decay}")):
+    with pytest.raises(
+        ValueError, match=says("decay must be a finite number of at least 0 and at most 1", f"got {decay}")
+    ):
         ep.adapt_feedback(torch.ones(2, 1), torch.ones(2, 1), decay)
 
 
@@ -357,3 +359,10 @@ def test_a_decay_is_between_0_and_1(decay: float) -> None:
 def test_a_bad_update_is_refused_in_clear_words(weight: Any, change: Any, kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=says(message)):
         ep.adapt_feedback(weight, change, 0.1)
+
+
+def test_low_pass_wants_a_time_axis_and_a_decay() -> None:
+    with pytest.raises(ValueError, match=says("signal must be a tensor [batch, time, ...]", "(3,)")):
+        ep.low_pass(torch.zeros(3), 0.5)
+    with pytest.raises(ValueError, match=says("decay must be", "at most 1", "got 2.0")):
+        ep.low_pass(torch.zeros(1, 3), 2.0)

@@ -296,3 +296,28 @@ def test_weights_of_another_dtype_are_new_leaves() -> None:
         assert torch.equal(new, old.float())
         assert copy.data_ptr() != old.data_ptr()  # not the same tensor even where nothing changes
     assert isinstance(single, ep.Weights)
+
+
+@pytest.mark.parametrize("value", [np.True_, torch.tensor(True), b"1", "1"])
+def test_what_python_would_take_for_a_number_is_refused(value: Any) -> None:
+    for name in ("dt", "n_ref"):
+        with pytest.raises(TypeError, match=says(f"{name} must be", "got", value)):
+            ep.Parameters(**{name: value})
+
+
+@pytest.mark.parametrize("fields", [{"dt": 1e-320}, {"dt": 1e-9, "duration": 1e300}, {"dt": 10**400}])
+def test_numbers_out_of_all_proportion_are_refused_by_name(fields: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"^(dt|duration) must be"):
+        ep.Parameters(**fields)  # type: ignore[arg-type]  # the fields of float type only
+
+
+def test_one_spike_in_each_step_is_a_rate_that_passes_at_any_time_step() -> None:
+    for k in range(1, 500):
+        dt = 0.01 * k
+        assert ep.Parameters(dt=dt, duration=10 * dt, rate_in=1000 / dt).rate_in == 1000 / dt
+
+
+def test_a_seed_does_not_run_into_the_stream() -> None:
+    ep.random_weights(ep.Parameters(), seed=2**32 - 1)
+    with pytest.raises(ValueError, match=says("seed must be a whole number from 0 to 2**32 - 1", 2**32)):
+        ep.random_weights(ep.Parameters(), seed=2**32)

@@ -1,0 +1,73 @@
+"""The tools around the book: what they must find, and what they must leave alone."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import nbformat
+import pytest
+
+TOOLS = Path(__file__).parent.parent / "tools"
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+check_pages = load("check_pages")
+notebooks = load("notebooks")
+
+
+def test_a_sound_page_has_no_faults() -> None:
+    assert check_pages.faults('<p>all is well</p><img src="a.png" alt="Two curves that cross">') == []
+
+
+@pytest.mark.parametrize(
+    ("html", "word"),
+    [
+        ("<pre>Traceback (most recent call last)</pre>", "traceback"),
+        ('<div class="output stderr highlight">Warning</div>', "stderr"),
+        ('<span class="problematic">`x`</span>', "reference"),
+        ('<img src="a.png">', "text alternative"),
+        ('<img src="a.png" alt="../_images/a.png">', "text alternative"),
+    ],
+)
+def test_a_fault_of_a_page_is_found(html: str, word: str) -> None:
+    (fault,) = check_pages.faults(html)
+    assert word in fault
+
+
+def test_a_folder_without_pages_is_a_fault(tmp_path: Path) -> None:
+    assert check_pages.main(tmp_path) == 1
+
+
+def test_a_page_with_a_fault_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "good.html").write_text("<p>fine</p>", encoding="utf-8")
+    (tmp_path / "bad.html").write_text("Traceback (most recent call last)", encoding="utf-8")
+    assert check_pages.main(tmp_path) == 1
+    assert "bad.html: a traceback" in capsys.readouterr().out
+
+
+def test_executing_a_chapter_twice_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "chapter.ipynb"
+    cell = nbformat.v4.new_code_cell("import matplotlib.pyplot as plt\nprint(6 * 7)\nplt.plot([0, 1])\nplt.show()")
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    notebooks.main([str(path)])
+    once = path.read_text(encoding="utf-8")
+    notebooks.main([str(path)])
+    assert path.read_text(encoding="utf-8") == once
+    assert "42" in once
+
+
+def test_a_chapter_that_fails_is_left_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "chapter.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 / 0")]), path)
+    before = path.read_text(encoding="utf-8")
+    with pytest.raises(Exception, match="ZeroDivisionError"):
+        notebooks.main([str(path)])
+    assert path.read_text(encoding="utf-8") == before
