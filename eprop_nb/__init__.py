@@ -1,13 +1,23 @@
 """e-prop, proved numerically: the gradient of a spiking network as learning signal × eligibility trace."""
 
-from eprop_nb.eligibility import EligibilityTraces, eligibility_traces
-from eprop_nb.gradients import Comparison, Gradients, bptt_gradients, compare, eprop_gradients
+from eprop_nb.eligibility import EligibilityTraces, eligibility_traces, trace_step
+from eprop_nb.gradients import (
+    Comparison,
+    Gradients,
+    VacuousComparisonError,
+    bptt_gradients,
+    compare,
+    eprop_gradients,
+    readout_gradient,
+)
 from eprop_nb.learning_signals import (
     adapt_feedback,
     broadcast_learning_signal,
+    cross_entropy_loss,
     low_pass,
     output_error,
     random_feedback,
+    rate_loss,
     readout,
     regression_loss,
     true_learning_signal,
@@ -22,6 +32,7 @@ from eprop_nb.parameters import (
 )
 from eprop_nb.simulation import (
     Simulation,
+    SpikeFunction,
     State,
     initial_state,
     previous_spikes,
@@ -41,12 +52,15 @@ __all__ = [
     "NeuronConstants",
     "Parameters",
     "Simulation",
+    "SpikeFunction",
     "State",
+    "VacuousComparisonError",
     "Weights",
     "adapt_feedback",
     "bptt_gradients",
     "broadcast_learning_signal",
     "compare",
+    "cross_entropy_loss",
     "eligibility_traces",
     "eprop_gradients",
     "initial_state",
@@ -58,11 +72,14 @@ __all__ = [
     "random_feedback",
     "random_targets",
     "random_weights",
+    "rate_loss",
     "readout",
+    "readout_gradient",
     "regression_loss",
     "simulate",
     "spike",
     "step",
+    "trace_step",
     "true_learning_signal",
     "without_self_connections",
 ]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from eprop_nb import _checks
-from eprop_nb.parameters import Parameters
+from eprop_nb.parameters import NeuronConstants, Parameters
 from eprop_nb.simulation import Simulation, check_run
 
 
@@ -18,6 +18,39 @@ class EligibilityTraces(NamedTuple):
     eps_v: Tensor  # ε_v, how far the synapse's spikes have moved the voltage
     eps_a: Tensor  # ε_a, how far they have moved the adaptation
     e: Tensor  # e, how far they move the spike: the eligibility trace
+
+
+def trace_step(
+    constants: NeuronConstants, eps_v: Tensor, eps_a: Tensor, psi: Tensor, pre: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Advance the traces of all synapses by one time step.
+
+    Parameters
+    ----------
+    constants : NeuronConstants
+        α, ρ and β of the postsynaptic neurons, each [post].
+    eps_v, eps_a : Tensor
+        ε_v(t − 1) and ε_a(t), [batch, pre, post]: the adaptation lags by one step.
+    psi : Tensor
+        ψ(t) of the postsynaptic neurons, [batch, post].
+    pre : Tensor
+        What arrives at t, [batch, pre].
+
+    Returns
+    -------
+    tuple of Tensor
+        ε_v(t), ε_a(t + 1) and e(t), [batch, pre, post].
+
+    Notes
+    -----
+    Bellec et al. (2020), equations (22) to (25).
+    """
+    alpha, rho, _, beta = constants
+    psi = psi[:, None, :]  # [batch, 1, post]
+    eps_v = alpha * eps_v + pre[:, :, None]
+    e = psi * (eps_v - beta * eps_a)
+    eps_a = psi * eps_v + (rho - beta * psi) * eps_a
+    return eps_v, eps_a, e
 
 
 @torch.no_grad()
@@ -54,16 +87,12 @@ def eligibility_traces(parameters: Parameters, run: Simulation, pre: Tensor) -> 
     batch, n_steps, n_rec = run.psi.shape
     _checks.spikes("pre", pre, (batch, n_steps, None), "[batch, time, pre]", run.psi)
 
-    alpha, rho, _, beta = parameters.constants(like=run.psi)  # each [post]
-    n_pre = pre.shape[2]
+    constants, n_pre = parameters.constants(like=run.psi), pre.shape[2]
     traces = EligibilityTraces(*run.psi.new_empty(3, batch, n_steps, n_pre, n_rec))
     eps_v = run.psi.new_zeros(batch, n_pre, n_rec)
     eps_a = torch.zeros_like(eps_v)
     for t in range(n_steps):
-        psi = run.psi[:, t, None, :]  # [batch, 1, post]
-        eps_v = alpha * eps_v + pre[:, t, :, None]  # [batch, pre, post]
-        e = psi * (eps_v - beta * eps_a)
-        traces.eps_v[:, t], traces.eps_a[:, t], traces.e[:, t] = eps_v, eps_a, e
-        # of the next step: the adaptation lags the spike by one
-        eps_a = psi * eps_v + (rho - beta * psi) * eps_a
+        traces.eps_a[:, t] = eps_a
+        eps_v, eps_a, e = trace_step(constants, eps_v, eps_a, run.psi[:, t], pre[:, t])
+        traces.eps_v[:, t], traces.e[:, t] = eps_v, e
     return traces

@@ -9,12 +9,10 @@ import torch
 from torch import Tensor
 
 from eprop_nb import _checks
-from eprop_nb.eligibility import eligibility_traces
-from eprop_nb.learning_signals import check_loss
-from eprop_nb.parameters import Parameters, Weights
+from eprop_nb.eligibility import trace_step
+from eprop_nb.learning_signals import check_loss, low_pass
+from eprop_nb.parameters import NeuronConstants, Parameters, Weights
 from eprop_nb.simulation import Simulation, check_run, previous_spikes, without_self_connections
-
-METHODS = ("traces",)
 
 
 class Gradients(NamedTuple):
@@ -23,6 +21,66 @@ class Gradients(NamedTuple):
     w_in: Tensor | None = None  # [n_in, n_rec]
     w_rec: Tensor | None = None  # [n_rec, n_rec], zero on the diagonal
     w_out: Tensor | None = None  # [n_rec, n_out]
+
+
+def sum_of_traces(constants: NeuronConstants, psi: Tensor, signal: Tensor, pre: Tensor) -> Tensor:
+    """Return Σ_t L(t) · e(t) from the traces of all synapses at all times, which are built first.
+
+    Parameters
+    ----------
+    constants : NeuronConstants
+        α, ρ and β of the postsynaptic neurons, each [post].
+    psi, signal : Tensor
+        ψ and L of the postsynaptic neurons, [batch, time, post].
+    pre : Tensor
+        What arrives at the synapses, [batch, time, pre].
+
+    Returns
+    -------
+    Tensor
+        [pre, post], summed over time and batch. Its memory grows with batch · time · pre · post.
+    """
+    eps_v = pre.new_zeros(pre.shape[0], pre.shape[2], psi.shape[2])  # [batch, pre, post]
+    eps_a, traces = eps_v, []
+    for psi_t, pre_t in zip(psi.unbind(1), pre.unbind(1), strict=True):
+        eps_v, eps_a, e = trace_step(constants, eps_v, eps_a, psi_t, pre_t)
+        traces.append(e)
+    return torch.einsum("btj,btij->ij", signal, torch.stack(traces, dim=1))
+
+
+def online_sum(constants: NeuronConstants, psi: Tensor, signal: Tensor, pre: Tensor) -> Tensor:
+    """Return the same as `sum_of_traces` in one pass forward that keeps only the traces of the present.
+
+    Its memory grows with batch · pre · post, and not with time: this is the form for a brain or a chip.
+    """
+    eps_v = pre.new_zeros(pre.shape[0], pre.shape[2], psi.shape[2])  # [batch, pre, post]
+    eps_a, gradient = eps_v, eps_v.new_zeros(eps_v.shape[1:])
+    for psi_t, signal_t, pre_t in zip(psi.unbind(1), signal.unbind(1), pre.unbind(1), strict=True):
+        eps_v, eps_a, e = trace_step(constants, eps_v, eps_a, psi_t, pre_t)
+        gradient += torch.einsum("bj,bij->ij", signal_t, e)
+    return gradient
+
+
+def closed_form_sum(constants: NeuronConstants, psi: Tensor, signal: Tensor, pre: Tensor) -> Tensor:
+    """Return the same as `sum_of_traces` without a trace: the sum over time is carried out from its other end.
+
+    The recursions of the traces are linear, and each belongs to one postsynaptic neuron. Transposed, they run
+    backwards in time on vectors of the size of the neurons: d_j(t) collects all that the learning signals from t
+    on will say about a spike that arrives at neuron j at t. Memory grows with batch · time · post. It is acausal:
+    it needs the whole trial, as BPTT does.
+    """
+    alpha, rho, _, beta = constants
+    a = d = psi.new_zeros(psi.shape[0], psi.shape[2])  # [batch, post]
+    arrived = []
+    for psi_t, signal_t in zip(psi.flip(1).unbind(1), signal.flip(1).unbind(1), strict=True):
+        c = psi_t * (signal_t + a)
+        a = rho * a - beta * c
+        d = alpha * d + c
+        arrived.append(d)
+    return torch.einsum("bti,btj->ij", pre, torch.stack(arrived[::-1], dim=1))
+
+
+METHODS = {"traces": sum_of_traces, "online": online_sum, "closed_form": closed_form_sum}
 
 
 @torch.no_grad()
@@ -44,8 +102,9 @@ def eprop_gradients(
         The input spikes of the trial, 0 or 1, [batch, time, n_in].
     signal : Tensor
         The learning signal L, [batch, time, n_rec].
-    method : {"traces"}
-        How to evaluate the sum: "traces" builds the eligibility trace of every synapse at every time.
+    method : {"traces", "online", "closed_form"}
+        How to evaluate the sum: from the traces of all times (`sum_of_traces`), forward in time with memory that
+        does not grow with the duration (`online_sum`), or backward without any trace (`closed_form_sum`).
 
     Returns
     -------
@@ -61,16 +120,43 @@ def eprop_gradients(
     -----
     Bellec et al. (2020), equation (1).
     """
-    _checks.one_of("method", method, METHODS)
+    evaluate = METHODS[_checks.one_of("method", method, list(METHODS))]
     check_run(parameters, run)
     batch, n_steps, n_rec = run.z.shape
     _checks.spikes("inputs", inputs, (batch, n_steps, parameters.n_in), "[batch, time, n_in]", run.z)
     _checks.tensor("signal", signal, (batch, n_steps, n_rec), "[batch, time, n_rec]", run.z)
 
-    def gradient(pre: Tensor) -> Tensor:  # [batch, time, pre] -> [pre, post]
-        return torch.einsum("btj,btij->ij", signal, eligibility_traces(parameters, run, pre).e)
+    constants = parameters.constants(like=run.psi)
+    w_in = evaluate(constants, run.psi, signal, inputs)
+    w_rec = evaluate(constants, run.psi, signal, previous_spikes(run.z))
+    return Gradients(w_in, without_self_connections(w_rec))
 
-    return Gradients(gradient(inputs), without_self_connections(gradient(previous_spikes(run.z))))
+
+@torch.no_grad()
+def readout_gradient(parameters: Parameters, run: Simulation, output_signal: Tensor) -> Tensor:
+    """Return the gradient of the readout weights, dE/dW^out_jk = Σ_t a_j(t) dE/dy_k(t), [n_rec, n_out].
+
+    It is of the same form as equation (1): the low-passed spikes a are the trace, and the derivative of the loss
+    with respect to the output is the signal, which is known in time where the loss is a sum over time.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        Uses `kappa`.
+    run : Simulation
+        The trial.
+    output_signal : Tensor
+        dE/dy, [batch, time, n_out].
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong shape, dtype or device, or is not finite.
+    """
+    check_run(parameters, run)
+    shape = (*run.z.shape[:2], parameters.n_out)
+    _checks.tensor("output_signal", output_signal, shape, "[batch, time, n_out]", run.z)
+    return torch.einsum("btj,btk->jk", low_pass(run.z, parameters.kappa), output_signal)
 
 
 def bptt_gradients(loss: Tensor, weights: Weights) -> Gradients:
@@ -106,6 +192,10 @@ def bptt_gradients(loss: Tensor, weights: Weights) -> Gradients:
     if all(gradient is None for gradient in gradients):
         raise ValueError("weights must be those that the loss was computed with, got ones it does not depend on")
     return Gradients(*(torch.zeros_like(w) if g is None else g for w, g in zip(weights, gradients, strict=True)))
+
+
+class VacuousComparisonError(ValueError):
+    """Raised where a comparison would show nothing, because any rule would pass it."""
 
 
 @dataclass(frozen=True)
@@ -150,9 +240,11 @@ def compare(candidate: Gradients, reference: Gradients) -> Comparison:
     Raises
     ------
     ValueError
-        If there is no matrix to compare, the shapes differ, an entry is NaN or infinite, or the reference is zero:
-        any silent network agrees with a gradient of zero, so that such a comparison would show nothing. A recurrent
-        matrix of one neuron has no synapse; there both must be zero, and nothing is measured.
+        If the shapes differ, or an entry is NaN or infinite.
+    VacuousComparisonError
+        If there is no matrix to compare, or the reference is zero: a silent network agrees with any rule, so that
+        such a comparison would show nothing. (It is a ValueError.) A recurrent matrix of one neuron has no synapse;
+        there both must be zero, and nothing is measured.
     """
     _checks.instance("candidate", candidate, Gradients)
     _checks.instance("reference", reference, Gradients)
@@ -172,8 +264,10 @@ def compare(candidate: Gradients, reference: Gradients) -> Comparison:
         if no_synapse and scale == 0 and not bool(ours.any()):
             continue
         if scale == 0:
-            raise ValueError(f"reference.{name} must have an entry other than zero, got none: nothing can be compared")
+            raise VacuousComparisonError(
+                f"reference.{name} must have an entry other than zero, got none: nothing can be compared"
+            )
         errors[name] = (ours - theirs).abs().max().item() / scale
     if not errors:
-        raise ValueError("candidate must have at least one gradient with a synapse to compare, got none")
+        raise VacuousComparisonError("candidate must have at least one gradient with a synapse to compare, got none")
     return Comparison(errors)

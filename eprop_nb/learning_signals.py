@@ -87,6 +87,66 @@ def regression_loss(parameters: Parameters, weights: Weights, run: Simulation, t
     return output_error(parameters, weights, run, targets).square().mean()
 
 
+def cross_entropy_loss(parameters: Parameters, weights: Weights, run: Simulation, labels: Tensor) -> Tensor:
+    """Return the cross-entropy of softmax(y) at the end of the trial, averaged over the batch: a scalar.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        The network.
+    weights : Weights
+        Uses `w_out`.
+    run : Simulation
+        The trial.
+    labels : Tensor
+        The right class of each trial, whole numbers from 0 to n_out − 1, of dtype torch.int64, [batch].
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `labels` have the wrong shape, dtype or range, or another argument the wrong shape, dtype or device.
+
+    Notes
+    -----
+    Bellec et al. (2020), Methods: π_k = softmax_k(y), E = −Σ_k π*_k log π_k, here at the last time step.
+    """
+    output = readout(parameters, weights, run)[:, -1]  # [batch, n_out]
+    if not isinstance(labels, Tensor) or labels.dtype != torch.int64:
+        got = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
+        raise TypeError(f"labels must be a tensor [batch] of dtype torch.int64, got {got}")
+    if labels.shape != output.shape[:1]:
+        raise ValueError(f"labels must have the shape ({output.shape[0]},) = [batch], got {tuple(labels.shape)}")
+    if labels.min() < 0 or labels.max() >= parameters.n_out:
+        raise ValueError(f"labels must be from 0 to n_out - 1 = {parameters.n_out - 1}, got {labels.tolist()}")
+    return torch.nn.functional.cross_entropy(output, labels)
+
+
+def rate_loss(parameters: Parameters, run: Simulation, rate: float) -> Tensor:
+    """Return half the sum over neurons of (f_j − f*)², which keeps firing rates near a target: a scalar.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        Uses `dt` (ms).
+    run : Simulation
+        The trial. f_j is the mean rate of neuron j over time and batch, in spikes per ms.
+    rate : float
+        The target f*, in Hz.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `rate` is negative or no number, or the run does not fit the parameters.
+
+    Notes
+    -----
+    Bellec et al. (2020), Methods, "Firing rate regularization".
+    """
+    target = _checks.real("rate", rate, zero_allowed=True) / 1000  # per ms
+    check_run(parameters, run)
+    return 0.5 * (run.z.mean((0, 1)) / parameters.dt - target).square().sum()
+
+
 def true_learning_signal(loss: Tensor, run: Simulation) -> Tensor:
     """Return the learning signal L(t) = dE/dz(t), the total derivative of the loss with respect to each sent spike.
 

@@ -251,7 +251,7 @@ def random_targets(parameters: Parameters, batch: int = 1, *, seed: int) -> Tens
     return torch.from_numpy(seeded_generator("targets", seed).standard_normal(shape))
 
 
-_STREAMS = ("weights", "inputs", "targets", "feedback")
+_STREAMS = ("weights", "inputs", "targets", "feedback", "labels")
 
 
 def seeded_generator(stream: str, seed: int) -> np.random.Generator:

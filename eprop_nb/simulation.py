@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -39,6 +40,16 @@ def spike(v_scaled: Tensor, dampening: float) -> Tensor:
     return _Spike.apply(v_scaled, dampening)  # type: ignore[no-any-return,no-untyped-call]  # torch leaves apply untyped
 
 
+class SpikeFunction(NamedTuple):
+    """What makes a spike of a scaled voltage, and what stands for its derivative; both take (u, γ)."""
+
+    function: Callable[[Tensor, float], Tensor]
+    derivative: Callable[[Tensor, float], Tensor]
+
+
+STEP = SpikeFunction(spike, pseudo_derivative)  # the spike of the paper
+
+
 class State(NamedTuple):
     """Everything about the recurrent neurons at one time step: tensors [batch, n_rec].
 
@@ -61,7 +72,9 @@ def initial_state(parameters: Parameters, batch: int, like: Tensor) -> State:
     return State(*(like.new_zeros(batch, parameters.n_rec) for _ in State._fields))
 
 
-def step(parameters: Parameters, constants: NeuronConstants, state: State, current: Tensor) -> State:
+def step(
+    parameters: Parameters, constants: NeuronConstants, state: State, current: Tensor, spikes: SpikeFunction = STEP
+) -> State:
     """Advance all neurons by one time step.
 
     Parameters
@@ -74,6 +87,9 @@ def step(parameters: Parameters, constants: NeuronConstants, state: State, curre
         The state at t − 1.
     current : Tensor
         The synaptic input Σ_i W^in x_i(t) + Σ_i W^rec z_i(t−1), [batch, n_rec].
+    spikes : SpikeFunction
+        What makes a spike. With a smooth function and its true derivative the model is plain calculus, which
+        finite differences can check; a refractory period (`n_ref` above 1) has no meaning then.
 
     Returns
     -------
@@ -91,8 +107,8 @@ def step(parameters: Parameters, constants: NeuronConstants, state: State, curre
 
     silent = state.refractory > 0
     zero = torch.zeros_like(v)
-    z = torch.where(silent, zero, spike(v_scaled, parameters.dampening))
-    psi = pseudo_derivative(v_scaled.detach(), parameters.dampening) / thr
+    z = torch.where(silent, zero, spikes.function(v_scaled, parameters.dampening))
+    psi = spikes.derivative(v_scaled.detach(), parameters.dampening) / thr
     psi = torch.where(silent, zero, psi)
 
     # The heart of the matter: the spike that is sent is a tensor of its own, computed *from*
@@ -122,7 +138,9 @@ class Simulation(NamedTuple):
     sent: tuple[Tensor, ...]  # the very tensors [batch, n_rec] that the loop sent on, one for each time step
 
 
-def simulate(parameters: Parameters, weights: Weights, inputs: Tensor) -> Simulation:
+def simulate(
+    parameters: Parameters, weights: Weights, inputs: Tensor, *, stop_recurrent_gradient: bool = False
+) -> Simulation:
     """Run the network over a batch of trials, from zero states.
 
     Parameters
@@ -133,6 +151,9 @@ def simulate(parameters: Parameters, weights: Weights, inputs: Tensor) -> Simula
         Tensors [pre, post]; the diagonal of `w_rec` is not used.
     inputs : Tensor
         Input spikes, 0 or 1, [batch, time, n_in], of the dtype and on the device of the weights.
+    stop_recurrent_gradient : bool
+        Cut the graph where a sent spike comes back, at the recurrent synapses and at the reset. Nothing changes
+        in the simulation; its gradient by autograd becomes that of symmetric e-prop.
 
     Returns
     -------
@@ -155,6 +176,8 @@ def simulate(parameters: Parameters, weights: Weights, inputs: Tensor) -> Simula
     # All the input currents at once, and taken apart once: to index a tensor of the graph in each step would make
     # the backward pass quadratic in the number of steps.
     for input_current in (inputs @ weights.w_in).unbind(1):  # each [batch, n_rec]
+        if stop_recurrent_gradient:
+            state = state._replace(z_sent=state.z_sent.detach())
         state = step(parameters, constants, state, input_current + state.z_sent @ w_rec)
         states.append(state)
 

@@ -300,13 +300,15 @@ def no_traces(monkeypatch: pytest.MonkeyPatch) -> None:
     def built(*_: object) -> None:
         pytest.fail("traces were built before the arguments were checked")
 
-    monkeypatch.setattr(eprop_nb.gradients, "eligibility_traces", built)
+    monkeypatch.setitem(eprop_nb.gradients.METHODS, "traces", built)
 
 
 @pytest.mark.usefixtures("no_traces")
 @pytest.mark.parametrize("method", ["trace", "", "Traces", None, 1])
 def test_an_unknown_method_is_refused(method: Any) -> None:
-    with pytest.raises(ValueError, match=says("method must be 'traces'", f"got {method!r}")):
+    with pytest.raises(
+        ValueError, match=says("method must be 'traces' or 'online' or 'closed_form'", f"got {method!r}")
+    ):
         ep.eprop_gradients(TRIAL.parameters, TRIAL.run, TRIAL.inputs, SIGNAL, method=method)
 
 
