@@ -10,7 +10,7 @@ BUILD := $(BIN)/jupyter-book build . --warningiserror --nitpick --keep-going --q
 PLAIN := ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test serve live notebooks lock clean
+.PHONY: help book test verify serve live notebooks lock clean
 
 help: ## say what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ test: $(READY) ## unit tests, every chapter against its committed outputs, linte
 	$(BIN)/pytest
 	$(BIN)/pytest --nbval --nbval-current-env book
 	$(PLAIN) $(BIN)/pytest --nbval --nbval-current-env book
+
+verify: $(READY) ## hold the identity against BPTT on 10,000 random networks, for the figure in chapter 5
+	$(BIN)/python tools/verify.py
 
 serve: ## serve the built pages on this machine
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
