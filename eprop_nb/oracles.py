@@ -116,7 +116,7 @@ def bptt(parameters: Parameters, trial: Trial, w_rec: ArrayLike, inputs: ArrayLi
 def condition_number(
     parameters: Parameters, trial: Trial, w_in: ArrayLike, w_rec: ArrayLike, inputs: ArrayLike, direct: ArrayLike
 ) -> float:
-    """Return how much larger than the unit roundoff the relative error of a gradient can be, to first order.
+    """Return by how much a rounding error in every term can be amplified on the way to the gradient, to first order.
 
     Two things amplify rounding errors. The gradient is a sum over all ways through the network; where ways of
     opposite sign nearly cancel, it is much smaller than its terms. And ψ = γ/thr (1 − |u|) is a difference: where

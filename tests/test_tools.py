@@ -71,3 +71,45 @@ def test_a_chapter_that_fails_is_left_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="ZeroDivisionError"):
         notebooks.main([str(path)])
     assert path.read_text(encoding="utf-8") == before
+
+
+ledger = load("ledger")
+CLAIM = {"statement": "s", "equation": "(1)", "chapter": "c", "measured": 2e-16, "test": "test_claims.py::test_it"}
+
+
+def test_a_row_of_the_ledger_shows_error_and_tolerance() -> None:
+    assert ledger.row(CLAIM | {"at_most": 1e-13}) == "| s | (1) | {doc}`c` | `test_it` | 2.0e-16 | ≤ 1e-13 |\n"
+    assert "≥ 1e-03" in ledger.row(CLAIM | {"at_least": 1e-3, "measured": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("source", "tags", "run", "good"),
+    [
+        ("assert True", ["claim-it"], 1, True),
+        ("assert True", ["claim-other"], 1, False),
+        ("print(1)", ["claim-it"], 1, False),
+        ("assert True", ["claim-it"], None, False),
+    ],
+)
+def test_a_claim_needs_a_cell_that_asserts_it(
+    source: str, tags: list[str], run: int | None, good: bool, tmp_path: Path
+) -> None:
+    cell = nbformat.v4.new_code_cell(source, metadata={"tags": tags}, execution_count=run)
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "chapter.ipynb")
+    if good:
+        ledger.check_chapter("it", "chapter", tmp_path)
+    else:
+        with pytest.raises(RuntimeError, match="must have a cell with the tag claim-it"):
+            ledger.check_chapter("it", "chapter", tmp_path)
+
+
+def test_a_claim_that_fails_leaves_no_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = tmp_path / "test_failing.py"
+    failing.write_text("def test_it():\n    assert False\n", encoding="utf-8")
+    (tmp_path / "conftest.py").write_text(
+        (TOOLS.parent / "tests" / "conftest.py").read_text(encoding="utf-8"), encoding="utf-8"
+    )
+    monkeypatch.setattr(ledger, "TESTS", failing)
+    with pytest.raises(RuntimeError, match="a claim has failed its test"):
+        ledger.main(tmp_path / "ledger.md")
+    assert not (tmp_path / "ledger.md").exists()

@@ -57,7 +57,7 @@ def main(count: int) -> int:
         methods=methods,
         errors=errors.astype(np.float32),
         spikes=np.array([m.spikes for _, m in measured], dtype=np.int32),
-        condition=np.array([m.condition for _, m in measured], dtype=np.float32),
+        rounding=np.array([m.rounding for _, m in measured], dtype=np.float32),
         conditions=json.dumps(conditions),
     )
     print(json.dumps(conditions))
@@ -66,8 +66,8 @@ def main(count: int) -> int:
         print(f"{method:18} median {np.median(column):.1e}, largest {column.max():.1e} (case {worst})")
     beyond = [(index, m) for index, m in measured if max(m.errors.values()) > BOUND]
     for index, m in beyond:
-        verdict = "which its conditioning explains" if m.explained else "UNEXPLAINED"
-        print(f"case {index}: error {max(m.errors.values()):.1e}, condition number {m.condition:.1e}, {verdict}")
+        verdict = "which rounding explains" if m.explained else "UNEXPLAINED"
+        print(f"case {index}: error {max(m.errors.values()):.1e}, rounding can make up to {m.rounding:.1e}, {verdict}")
     return sum(not m.explained for _, m in measured)
 
 

@@ -1,0 +1,48 @@
+"""Claims: what the book says, each with the test that shows it and the error that the test measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CLAIMS = pytest.StashKey[dict[str, dict[str, Any]]]()
+Measured = Callable[[float], None]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--claims", metavar="FILE", help="write the claims whose tests have passed to FILE")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "claim(name, statement, equation, chapter, at_most or at_least): a claim of the book that the test shows",
+    )
+    config.stash[CLAIMS] = {}
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest) -> Measured:
+    """Take the error that a test has measured, hold it against the tolerance of its claim, and keep it."""
+    marker = request.node.get_closest_marker("claim")
+    claim = dict(marker.kwargs)
+
+    def record(error: float) -> None:
+        if "at_most" in claim:
+            assert error <= claim["at_most"]
+        else:
+            assert error >= claim["at_least"]
+        test = f"{Path(str(request.node.path)).name}::{request.node.name}"
+        request.config.stash[CLAIMS][marker.args[0]] = claim | {"measured": error, "test": test}
+
+    return record
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    target = session.config.getoption("--claims")
+    if target and exitstatus == 0:  # one failure, and there is no list at all
+        Path(target).write_text(json.dumps(session.config.stash[CLAIMS], indent=1), encoding="utf-8")

@@ -1,0 +1,311 @@
+"""The claims of the book, one test each. `tools/ledger.py` makes the page of the ledger from those that pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from helpers import array, error
+from test_reference import FILES, ours, reference
+
+import eprop_nb as ep
+from eprop_nb import controls, oracles, verification
+from eprop_nb.gradients import METHODS
+
+Measured = Callable[[float], None]
+SEED = 288
+
+
+@cache
+def seed_trial(seed: int = SEED, dtype: torch.dtype = torch.float64, **changes: float) -> controls.Trial:
+    p = ep.Parameters(**changes)  # type: ignore[arg-type]  # the fields of float type only
+    weights = ep.random_weights(p, seed=seed).to(dtype)
+    inputs = ep.poisson_spikes(p, seed=seed).to(dtype)
+    targets = ep.random_targets(p, seed=seed).to(dtype)
+    run = ep.simulate(p, weights, inputs)
+
+    def loss_of(simulation: ep.Simulation) -> torch.Tensor:
+        return ep.regression_loss(p, weights, simulation, targets)
+
+    return controls.Trial(p, weights, inputs, run, loss_of, ep.true_learning_signal(loss_of(run), run))
+
+
+def bptt(trial: controls.Trial) -> ep.Gradients:
+    return ep.bptt_gradients(trial.loss(trial.run), trial.weights)
+
+
+def signal_error(trial: controls.Trial, signal: torch.Tensor, method: str = "traces") -> float:
+    gradients = ep.eprop_gradients(trial.parameters, trial.run, trial.inputs, signal, method)
+    return ep.compare(gradients, bptt(trial)).max_relative_error
+
+
+def eprop_error(trial: controls.Trial, method: str = "traces") -> float:
+    return signal_error(trial, trial.signal, method)
+
+
+def several(seeds: range, **changes: float) -> list[controls.Trial]:
+    trials = [seed_trial(seed, **changes) for seed in seeds]
+    return [trial for trial in trials if bool(bptt(trial).w_rec.any())]  # type: ignore[union-attr]  # never None
+
+
+@pytest.mark.claim(
+    "identity",
+    statement="The gradient of the loss is the sum over time of learning signal × eligibility trace",
+    equation="(1), (3)",
+    chapter="gradients",
+    at_most=1e-13,
+)
+def test_the_factorization_is_the_gradient(measured: Measured) -> None:
+    trials = several(range(24))
+    assert len(trials) >= 20
+    measured(max(eprop_error(trial) for trial in trials))
+
+
+@pytest.mark.claim(
+    "float32",
+    statement="In float32 the same two gradients agree to about 10⁻⁷, which squared is the published 10⁻¹⁴",
+    equation="(1)",
+    chapter="gradients",
+    at_most=1e-5,
+)
+def test_in_single_precision_the_agreement_is_coarser(measured: Measured) -> None:
+    error = eprop_error(seed_trial(dtype=torch.float32))
+    assert error > 1e-9
+    measured(error)
+
+
+@pytest.mark.claim(
+    "time-step",
+    statement="The identity holds for any time step",
+    equation="(1)",
+    chapter="gradients",
+    at_most=1e-13,
+)
+def test_the_identity_holds_for_any_time_step(measured: Measured) -> None:
+    measured(max(eprop_error(seed_trial(dt=dt, duration=48.0)) for dt in (0.25, 0.5, 1.0, 2.0, 4.0)))
+
+
+@pytest.mark.claim(
+    "future",
+    statement="A learning signal does not depend on what the network should have done before",
+    equation="(1)",
+    chapter="learning_signals",
+    at_most=0.0,
+)
+def test_a_learning_signal_knows_only_the_future(measured: Measured) -> None:
+    trial = seed_trial()
+    p, weights, run = trial.parameters, trial.weights, trial.run
+    targets = ep.random_targets(p, seed=SEED)
+    targets[:, :25] *= -1
+    other = ep.true_learning_signal(ep.regression_loss(p, weights, run, targets), run)
+    assert bool((other[:, :25] != trial.signal[:, :25]).any())
+    measured((other[:, 25:] - trial.signal[:, 25:]).abs().max().item())
+
+
+@pytest.mark.claim(
+    "direct",
+    statement="The symmetric learning signal, low-passed, is the direct part of the true one",
+    equation="(4)",
+    chapter="learning_signals",
+    at_most=1e-13,
+)
+def test_the_symmetric_signal_is_the_direct_derivative(measured: Measured) -> None:
+    trial = seed_trial()
+    p, weights, run = trial.parameters, trial.weights, trial.run
+    targets = ep.random_targets(p, seed=SEED)
+    (direct,) = torch.autograd.grad(trial.loss(run), run.z)
+    now = ep.broadcast_learning_signal(p, weights, run, targets, weights.w_out.detach())
+    seen = ep.low_pass(now.flip(1), p.kappa).flip(1) * 2 / targets.numel()
+    measured(((seen - direct).abs().max() / direct.abs().max()).item())
+
+
+@pytest.mark.claim(
+    "reset",
+    statement="Without the reset in the learning signal the gradient is wrong",
+    equation="(1)",
+    chapter="learning_signals",
+    at_least=1e-3,
+)
+def test_the_reset_belongs_to_the_signal(measured: Measured) -> None:
+    trial = seed_trial()
+    signal = controls.rewired_signal(trial, reset_counts=False)
+    measured(signal_error(trial, signal))
+
+
+@pytest.mark.claim(
+    "adaptation",
+    statement="With the neuron's own adaptation in the learning signal the gradient is wrong",
+    equation="(1)",
+    chapter="learning_signals",
+    at_least=1e-3,
+)
+def test_the_adaptation_belongs_to_the_trace(measured: Measured) -> None:
+    trial = seed_trial()
+    signal = controls.rewired_signal(trial, adaptation_counts=True)
+    measured(signal_error(trial, signal))
+
+
+@pytest.mark.claim(
+    "trace",
+    statement="The eligibility trace is the derivative of the spike by the weight along the ways inside the neuron",
+    equation="(13), (14), (22) to (25)",
+    chapter="eligibility",
+    at_most=1e-13,
+)
+def test_the_trace_is_a_local_derivative(measured: Measured) -> None:
+    trial = seed_trial(beta=0.3)
+    p, run = trial.parameters, trial.run
+    arriving = torch.cat((trial.inputs, ep.previous_spikes(run.z)), dim=2).detach()
+    w = torch.cat((trial.weights.w_in, ep.without_self_connections(trial.weights.w_rec))).detach().requires_grad_()
+    traces = ep.eligibility_traces(p, run, arriving).e[0]
+    constants, state = p.constants(like=arriving), ep.initial_state(p, 1, like=arriving)
+    worst = 0.0
+    for t, pre in enumerate(arriving.unbind(1)):
+        state = ep.step(p, constants, state._replace(z_sent=state.z_sent.detach()), pre @ w)
+        for j in range(p.n_rec):
+            (derivative,) = torch.autograd.grad(state.z_own[0, j], w, retain_graph=True)
+            worst = max(worst, (derivative[:, j] - traces[t, :, j]).abs().max().item())
+    measured(worst / traces.abs().max().item())
+
+
+@pytest.mark.claim(
+    "memory",
+    statement="A trace decays with τ_a where the neuron is far from its threshold",
+    equation="(24)",
+    chapter="eligibility",
+    at_most=1e-9,
+)
+def test_eps_a_decays_with_the_time_constant_of_the_adaptation(measured: Measured) -> None:
+    p = ep.Parameters(n_in=1, n_lif=0, n_alif=1, duration=200.0, beta=0.3)
+    inputs = torch.zeros(1, p.n_steps, 1, dtype=torch.float64)
+    inputs[:, :20] = 1
+    weights = ep.Weights(*(torch.tensor([[w]], dtype=torch.float64) for w in (0.3, 0.0, 1.0)))
+    run = ep.simulate(p, weights, inputs)
+    curve = array(ep.eligibility_traces(p, run, inputs).eps_a)[0, 120:, 0, 0]
+    assert run.z.any()
+    assert not run.psi[0, 120:].any()
+    slope = np.polyfit(np.arange(len(curve)) * p.dt, np.log(curve), 1)[0]
+    measured(abs(-1 / slope / 500.0 - 1))
+
+
+@pytest.mark.claim(
+    "evaluators",
+    statement="From traces, online and in closed form: three ways to one sum",
+    equation="(1)",
+    chapter="oracles",
+    at_most=1e-13,
+)
+def test_three_ways_to_sum_agree(measured: Measured) -> None:
+    measured(max(eprop_error(seed_trial(beta=0.5), method) for method in METHODS))
+
+
+@pytest.mark.claim(
+    "by-hand",
+    statement="BPTT written by hand and forward differentiation give the same gradient, without autograd",
+    equation="(1)",
+    chapter="oracles",
+    at_most=1e-13,
+)
+def test_witnesses_without_a_graph_agree(measured: Measured) -> None:
+    trial = seed_trial()
+    p, (w_in, w_rec, w_out), x = trial.parameters, map(array, trial.weights), array(trial.inputs)
+    run = oracles.simulate(p, w_in, w_rec, x)
+    direct = oracles.regression_derivative(p, w_out, run.z, array(ep.random_targets(p, seed=SEED)))
+    eprop = ep.eprop_gradients(p, trial.run, trial.inputs, trial.signal)
+    errors = []
+    for witness in (oracles.bptt, oracles.forward_mode):
+        found = witness(p, run, w_rec, x, direct)
+        reference = ep.Gradients(torch.from_numpy(found.w_in), torch.from_numpy(found.w_rec))
+        errors.append(ep.compare(eprop, reference).max_relative_error)
+    measured(max(errors))
+
+
+@pytest.mark.claim(
+    "authors",
+    statement="The outputs of the authors' program are reproduced",
+    equation="(1), (6) to (10), (22) to (25)",
+    chapter="oracles",
+    at_most=1e-13,
+)
+def test_the_authors_program_agrees(measured: Measured) -> None:
+    errors = []
+    for name in FILES:
+        assert np.array_equal(ours(name)["spikes"], reference(name)["spikes"])
+        errors += [error(found, reference(name)[key]) for key, found in ours(name).items()]
+    measured(max(errors))
+
+
+@pytest.mark.claim(
+    "settings",
+    statement="Every weight, every setting: random networks of all kinds, with four losses",
+    equation="(1)",
+    chapter="oracles",
+    at_most=1e-13,
+)
+def test_every_setting(measured: Measured) -> None:
+    generator, worst, compared = np.random.default_rng(0), 0.0, 0
+    for _ in range(60):
+        try:
+            result = verification.measure(verification.random_case(generator))
+        except ep.VacuousComparisonError:
+            continue
+        compared += 1
+        assert result.explained
+        worst = max(worst, *(result.errors[method] for method in METHODS))
+    assert compared > 40
+    measured(worst)
+
+
+@pytest.mark.claim(
+    "symmetric",
+    statement="Symmetric e-prop is the exact gradient when spikes do not come back, for all three weight matrices",
+    equation="(28)",
+    chapter="oracles",
+    at_most=1e-13,
+)
+def test_symmetric_eprop_is_the_gradient_of_a_cut_graph(measured: Measured) -> None:
+    trial = seed_trial()
+    p, weights, x = trial.parameters, trial.weights, trial.inputs
+    targets = ep.random_targets(p, seed=SEED)
+    run = ep.simulate(p, weights, x, stop_recurrent_gradient=True)
+    error = ep.output_error(p, weights, run, targets)
+    autograd = ep.bptt_gradients(0.5 * error.square().sum(), weights)
+    now = ep.broadcast_learning_signal(p, weights, run, targets, weights.w_out.detach())
+    w_in, w_rec = (
+        torch.einsum("btj,btij->ij", now, ep.low_pass(ep.eligibility_traces(p, run, pre).e, p.kappa))
+        for pre in (x, ep.previous_spikes(run.z.detach()))
+    )
+    w_out = ep.readout_gradient(p, run, error.detach())
+    rule = ep.Gradients(w_in, ep.without_self_connections(w_rec), w_out)
+    measured(ep.compare(rule, autograd).max_relative_error)
+
+
+@pytest.mark.claim(
+    "teeth",
+    statement="Each of ten wrong rules is caught in every network",
+    equation="(1), (22) to (25)",
+    chapter="controls",
+    at_least=1e-13,
+)
+def test_wrong_rules_are_caught(measured: Measured) -> None:
+    trials = several(range(12))
+    wrong = [control for control in controls.CONTROLS if control.name != "spikes of height 1/δt"]
+    assert len(wrong) == 10
+    measured(min(ep.compare(c.gradients(t), bptt(t)).max_relative_error for c in wrong for t in trials))
+
+
+@pytest.mark.claim(
+    "height",
+    statement="A wrong factor of the time step passes at 1 ms, and is caught at 0.5 ms",
+    equation="(22)",
+    chapter="controls",
+    at_least=1e-3,
+)
+def test_a_wrong_factor_of_the_time_step_needs_another_time_step(measured: Measured) -> None:
+    control = controls.CONTROLS[-1]
+    here, there = seed_trial(), seed_trial(dt=0.5)
+    assert ep.compare(control.gradients(here), bptt(here)).max_relative_error < 1e-13
+    measured(ep.compare(control.gradients(there), bptt(there)).max_relative_error)
