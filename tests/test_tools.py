@@ -78,7 +78,7 @@ CLAIM = {"statement": "s", "equation": "(1)", "chapter": "c", "measured": 2e-16,
 
 
 def test_a_row_of_the_ledger_shows_error_and_tolerance() -> None:
-    assert ledger.row(CLAIM | {"at_most": 1e-13}) == "| s | (1) | {doc}`c` | `test_it` | 2.0e-16 | ≤ 1e-13 |\n"
+    assert ledger.row(CLAIM | {"at_most": 1e-13}) == "| s | (1) | {doc}`c` | 2.0e-16 | ≤ 1e-13 | `test_it` |\n"
     assert "≥ 1e-03" in ledger.row(CLAIM | {"at_least": 1e-3, "measured": 0.5})
 
 

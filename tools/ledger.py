@@ -17,7 +17,7 @@ import nbformat
 
 ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "tests" / "test_claims.py"
-HEAD = "| Claim | In the paper | Chapter | Test | Measured | Tolerance |\n|---|---|---|---|--:|--:|\n"
+HEAD = "| Claim | Paper | Chapter | Measured | Tolerance | Test |\n|---|---|---|--:|--:|---|\n"
 
 
 def passed_claims() -> dict[str, dict[str, Any]]:
@@ -55,9 +55,9 @@ def row(claim: dict[str, Any]) -> str:
         claim["statement"],
         claim["equation"],
         f"{{doc}}`{claim['chapter']}`",
-        f"`{test}`",
         measured,
         tolerance,
+        f"`{test}`",
     )
     return "| " + " | ".join(cells) + " |\n"
 
