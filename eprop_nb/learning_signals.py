@@ -45,8 +45,9 @@ def low_pass(signal: Tensor, decay: float) -> Tensor:
         If `decay` is no number from 0 to 1, or `signal` has no axis 1.
     """
     _checks.real("decay", decay, zero_allowed=True, most=1)
-    if signal.ndim < 2:
-        raise ValueError(f"signal must be a tensor [batch, time, ...], got the shape {tuple(signal.shape)}")
+    if not isinstance(signal, Tensor) or signal.ndim < 2:
+        got = f"the shape {tuple(signal.shape)}" if isinstance(signal, Tensor) else type(signal).__name__
+        raise ValueError(f"signal must be a tensor [batch, time, ...], got {got}")
     filtered = torch.zeros_like(signal[:, 0])
     trace = []
     for value in signal.unbind(1):
@@ -239,6 +240,7 @@ def random_feedback(parameters: Parameters, seed: int) -> Tensor:
     TypeError, ValueError
         If `seed` is no whole number from 0 to 2³² − 1.
     """
+    _checks.instance("parameters", parameters, Parameters)
     return torch.from_numpy(seeded_generator("feedback", seed).standard_normal((parameters.n_rec, parameters.n_out)))
 
 

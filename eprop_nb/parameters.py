@@ -174,6 +174,7 @@ class Weights(NamedTuple):
 
 def check_weights(parameters: Parameters, weights: Weights) -> Weights:
     """Return `weights` if their shapes are those of `parameters` and they share dtype and device; raise otherwise."""
+    _checks.instance("parameters", parameters, Parameters)
     _checks.instance("weights", weights, Weights)
     p = parameters
     like = _checks.tensor("weights.w_in", weights.w_in, (p.n_in, p.n_rec), "[n_in, n_rec]")
@@ -203,6 +204,7 @@ def random_weights(parameters: Parameters, seed: int) -> Weights:
     TypeError, ValueError
         If `seed` is no whole number from 0 to 2³² − 1.
     """
+    _checks.instance("parameters", parameters, Parameters)
     p, generator = parameters, seeded_generator("weights", seed)
     w_in = generator.standard_normal((p.n_in, p.n_rec)) / math.sqrt(p.n_in)
     w_rec = generator.standard_normal((p.n_rec, p.n_rec)) / math.sqrt(p.n_rec)
@@ -233,6 +235,7 @@ def poisson_spikes(parameters: Parameters, batch: int = 1, *, seed: int) -> Tens
     TypeError, ValueError
         If `batch` is no whole number of at least 1 or `seed` none from 0 to 2³² − 1.
     """
+    _checks.instance("parameters", parameters, Parameters)
     shape = (_checks.whole("batch", batch, least=1), parameters.n_steps, parameters.n_in)
     probability = parameters.rate_in * parameters.dt / 1000.0  # Hz · ms
     fired = seeded_generator("inputs", seed).random(shape) < probability
@@ -247,6 +250,7 @@ def random_targets(parameters: Parameters, batch: int = 1, *, seed: int) -> Tens
     TypeError, ValueError
         If `batch` is no whole number of at least 1 or `seed` none from 0 to 2³² − 1.
     """
+    _checks.instance("parameters", parameters, Parameters)
     shape = (_checks.whole("batch", batch, least=1), parameters.n_steps, parameters.n_out)
     return torch.from_numpy(seeded_generator("targets", seed).standard_normal(shape))
 

@@ -190,19 +190,27 @@ def simulate(
 
 def without_self_connections(matrix: Tensor) -> Tensor:
     """Return `matrix` [..., n_rec, n_rec] with zeros on the diagonal: no neuron has a synapse onto itself."""
-    n_rec = matrix.shape[-1]
+    n_rec = matrix.shape[-1] if matrix.ndim else 0
     if matrix.ndim < 2 or matrix.shape[-2] != n_rec:
         raise ValueError(f"matrix must have the shape [..., n_rec, n_rec], got {tuple(matrix.shape)}")
     return matrix * (1 - torch.eye(n_rec, dtype=matrix.dtype, device=matrix.device))
 
 
 def previous_spikes(z: Tensor) -> Tensor:
-    """Return the spikes of the step before, z(t − 1), [batch, time, n]: what arrives at recurrent synapses at t."""
+    """Return the spikes of the step before, z(t − 1), [batch, time, n]: what arrives at recurrent synapses at t.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `z` is no tensor [batch, time, n] of spikes.
+    """
+    _checks.tensor("z", z, (None, None, None), "[batch, time, n]")
     return torch.cat((torch.zeros_like(z[:, :1]), z[:, :-1]), dim=1)
 
 
 def check_run(parameters: Parameters, run: Simulation, like: Tensor | None = None) -> None:
     """Raise if the tensors of `run` do not have the shape, dtype and device that `parameters` and `like` ask for."""
+    _checks.instance("parameters", parameters, Parameters)
     _checks.instance("run", run, Simulation)
     shape = (None, parameters.n_steps, parameters.n_rec)
     z = _checks.spikes("run.z", run.z, shape, "[batch, time, n_rec]", like)

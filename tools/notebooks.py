@@ -23,6 +23,8 @@ def normal_form(notebook: NotebookNode) -> NotebookNode:
             cell.metadata.pop("execution", None)
             for output in cell.outputs:
                 output.get("metadata", {}).pop("needs_background", None)
+                # the name of a widget is drawn anew in each run; its text, with all its frames in words, stays
+                output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     return notebook
 
 

@@ -1,0 +1,187 @@
+"""Sliders that work without a kernel: every frame is computed when the cell runs, and the page only switches them.
+
+The one function that chapters need is `sliders`. `eprop_nb` itself does not import this module, nor ipywidgets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import product
+from typing import Any, NamedTuple
+
+import ipywidgets as widgets
+import numpy as np
+
+from eprop_nb.svg import STYLE, Frame
+
+MAX_FRAMES = 100  # of one view: at some 2 to 4 KB gzipped each, more would weigh more than the rest of a page
+
+# What a slider looks like: its name above it, a handle that a thumb can hold, colours of the theme it stands in.
+_SLIDER_STYLE = """
+.ep-sliders{max-width:640px;margin:.5rem 0;overflow:hidden}
+.ep-sliders.jupyter-widgets,.ep-sliders .jupyter-widgets{color:inherit}
+.ep-frames{container-type:inline-size}
+.ep-sliders .widget-slider{display:grid;grid-template-columns:auto 1fr;gap:0 .6em;height:auto;margin:0}
+.ep-sliders .widget-label{width:auto!important;max-width:none;height:auto;text-align:left;white-space:normal}
+.ep-sliders .widget-label,.ep-sliders .widget-readout{font-size:1rem;line-height:1.4;color:inherit}
+.ep-sliders .slider-container{grid-area:2/1/auto/span 2;height:44px;margin:0;width:auto}
+.ep-sliders .widget-readout{min-width:0;height:auto;margin:0;padding:0;text-align:left;border:0;background:none}
+.ep-sliders .widget-readout{font-weight:600;font-variant-numeric:tabular-nums}
+.ep-sliders .widget-html,.ep-sliders .widget-html-content{width:100%;height:auto;margin:0;color:inherit}
+.ep-sliders .widget-html-content{line-height:normal;font-size:inherit;overflow:visible}
+.ep-style{display:none}
+.ep-sliders .noUi-horizontal{height:6px;margin:19px 16px;border:0;border-radius:3px;background:currentColor}
+.ep-sliders .noUi-horizontal{box-shadow:none;opacity:1;touch-action:none}
+.ep-sliders .noUi-horizontal .noUi-handle{width:28px;height:28px;right:-14px;top:-11px;border-radius:50%}
+.ep-sliders .noUi-horizontal .noUi-handle{background:var(--ep-lif);border:3px solid #fff;cursor:grab}
+.ep-sliders .noUi-horizontal .noUi-handle{box-shadow:0 0 0 1px #0006,0 1px 4px #0006}
+.ep-sliders .noUi-handle::before,.ep-sliders .noUi-handle::after{display:none}
+.ep-sliders .noUi-handle:focus-visible{outline:3px solid var(--ep-alif);outline-offset:3px}
+.ep-sliders .noUi-touch-area{position:absolute;inset:-8px;width:auto;height:auto}
+"""
+
+
+class Grid(NamedTuple):
+    """The values of one slider, what it is called on the page, its unit, and the value it starts at (else the first)."""
+
+    values: Iterable[Any]
+    label: str = ""
+    unit: str = ""
+    start: Any = None
+
+
+class GridPointError(RuntimeError):
+    """The drawing function failed at a point of the grid, or returned no frame; the message names the point."""
+
+
+class SliderView(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no type annotations
+    """Sliders above the frame that they choose, as `sliders` makes it.
+
+    Where widgets cannot be shown, it is a text with the label of every frame. The text is also what a notebook is
+    committed with, so that a test which runs the notebook compares every point of the grid.
+    """
+
+    points: list[dict[str, Any]]
+    """The values at each frame, the last slider first to change."""
+    labels: list[str]
+    """The text alternative of each frame: the values, then the result."""
+    frames: list[str]
+    """The markup of each frame."""
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs)
+        title = f"A figure with {len(self.points[0])} slider{'s'[: len(self.points[0]) > 1]}; its frames:"
+        return bundle | {"text/plain": "\n".join([title, *self.labels])}
+
+
+class _Slider(NamedTuple):
+    """A grid, checked: its name in the code, its values, and how the page writes them."""
+
+    name: str
+    values: list[Any]
+    texts: list[str]
+    label: str
+    start: int
+
+    @classmethod
+    def of(cls, name: str, given: Grid | Iterable[Any]) -> _Slider:
+        grid = given if isinstance(given, Grid) else Grid(given)
+        if isinstance(grid.values, str) or not isinstance(grid.values, Iterable):
+            raise TypeError(f"the grid {name} must be a sequence of values; it is {grid.values!r}")
+        values = [value.item() if isinstance(value, np.generic) else value for value in grid.values]
+        if not values:
+            raise ValueError(f"the grid {name} is empty")
+        unit = f" {grid.unit}" if grid.unit else ""
+        texts = [(f"{value:g}" if isinstance(value, float) else str(value)) + unit for value in values]
+        repeated = [text for k, text in enumerate(texts) if text in texts[:k]]
+        if repeated:
+            raise ValueError(f"the grid {name} has {repeated[0]} more than once, as the slider would show it")
+        if grid.start is not None and grid.start not in values:
+            raise ValueError(f"the grid {name} cannot start at {grid.start!r}, which is not one of its values")
+        start = 0 if grid.start is None else values.index(grid.start)
+        return cls(name, values, texts, grid.label or name, start)
+
+    def widget(self) -> Any:
+        return widgets.SelectionSlider(
+            options=list(zip(self.texts, range(len(self.texts)), strict=True)),
+            index=self.start,
+            description=self.label,
+            tooltip=self.label,
+            style={"description_width": "initial"},
+            layout={"width": "100%"},
+        )
+
+
+def _frames(draw: Callable[..., Frame], grids: list[_Slider]) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Yield the values, the label and the markup of each frame."""
+    for indices in product(*(range(len(grid.values)) for grid in grids)):
+        point = {grid.name: grid.values[k] for grid, k in zip(grids, indices, strict=True)}
+        at = ", ".join(f"{name}={value!r}" for name, value in point.items())
+        try:
+            frame = draw(**point)
+        except Exception as error:
+            raise GridPointError(f"the drawing function failed at {at}: {type(error).__name__}: {error}") from error
+        if not isinstance(frame, Frame):
+            raise GridPointError(f"the drawing function returned {type(frame).__name__} at {at}, and not a Frame")
+        values = ", ".join(f"{grid.label} {grid.texts[k]}" for grid, k in zip(grids, indices, strict=True))
+        yield point, f"{values}: {frame.result}", frame.svg(values)
+
+
+def sliders(draw: Callable[..., Frame], **grids: Grid | Iterable[Any]) -> SliderView:
+    """Draw a frame at every point of one or two grids, and return sliders that switch between the frames.
+
+    The switching is done by the page: in JupyterLab, and in a published page with no kernel behind it.
+
+    Parameters
+    ----------
+    draw
+        Is called with one value of each grid, by name, and returns a frame, as `eprop_nb.svg.figure` makes it.
+    **grids
+        The values of each slider, numbers or words: a sequence, or a `Grid` with a label, a unit and a value to start at.
+
+    Returns
+    -------
+    SliderView
+        The view, to be displayed; its `points`, `labels` and `frames` are for tests.
+
+    Raises
+    ------
+    GridPointError
+        If `draw` fails at a point, which the message names and whose error is the cause, or returns no frame.
+    TypeError, ValueError
+        If there is no grid or more than two, if one is empty or has a value twice, or if there are more than
+        `MAX_FRAMES` points.
+    """
+    if not 1 <= len(grids) <= 2:
+        raise ValueError(f"there must be one grid or two; there are {len(grids)}")
+    checked = [_Slider.of(name, grid) for name, grid in grids.items()]
+    count = int(np.prod([len(grid.values) for grid in checked]))
+    if count > MAX_FRAMES:
+        raise ValueError(f"the grids have {count} points, and a view has at most {MAX_FRAMES} frames")
+    drawn = list(_frames(draw, checked))  # all of them, before there is anything to display
+
+    # The frames share one layout and one style, which would otherwise weigh as much as a small frame.
+    frames = [widgets.HTML(drawn[0][2], layout={"width": "100%"})]
+    frames += [widgets.HTML(svg, layout=frames[0].layout, style=frames[0].style) for *_, svg in drawn[1:]]
+    handles = [grid.widget() for grid in checked]
+    stack = _stack(frames, checked[-1].start)
+    if len(checked) == 2:
+        columns = len(checked[1].values)
+        inner = [_stack(frames[k : k + columns], checked[1].start) for k in range(0, count, columns)]
+        for each in inner:
+            widgets.jslink((handles[1], "index"), (each, "selected_index"))
+        stack = _stack(inner, checked[0].start)
+    widgets.jslink((handles[0], "index"), (stack, "selected_index"))
+    rules = widgets.HTML(f"<style>{STYLE}{_SLIDER_STYLE}</style>")
+    rules.add_class("ep-style")
+    view = SliderView([rules, *handles, stack], layout={"width": "auto"})
+    view.add_class("ep-sliders")
+    stack.add_class("ep-frames")
+    view.points = [point for point, _, _ in drawn]
+    view.labels = [label for _, label, _ in drawn]
+    view.frames = [svg for _, _, svg in drawn]
+    return view
+
+
+def _stack(children: list[Any], start: int) -> Any:
+    return widgets.Stack(children, selected_index=start, layout={"width": "100%"})
