@@ -42,7 +42,7 @@ _SLIDER_STYLE = """
 
 
 class Grid(NamedTuple):
-    """The values of one slider, what it is called on the page, its unit, and the value it starts at (else the first)."""
+    """The values of one slider, its name on the page, its unit, and the value it starts at (else the first)."""
 
     values: Iterable[Any]
     label: str = ""
@@ -137,7 +137,7 @@ def sliders(draw: Callable[..., Frame], **grids: Grid | Iterable[Any]) -> Slider
     draw
         Is called with one value of each grid, by name, and returns a frame, as `eprop_nb.svg.figure` makes it.
     **grids
-        The values of each slider, numbers or words: a sequence, or a `Grid` with a label, a unit and a value to start at.
+        The values of each slider, numbers or words: a sequence, or a `Grid` with a label, a unit and a start.
 
     Returns
     -------

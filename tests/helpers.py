@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import eprop_nb as ep
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating[Any]]
 
 
 def says(*parts: object) -> str:
