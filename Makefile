@@ -30,7 +30,7 @@ book: $(READY) ## execute every chapter and build the pages; a warning is an err
 	$(BIN)/python tools/check_pages.py _build/html
 	@echo "The book: file://$(CURDIR)/_build/html/index.html"
 
-test: $(READY) ## unit tests, every chapter against its committed outputs, linter, type checker
+test: book ## unit tests, the pages in a browser, every chapter against its committed outputs, linter, type checker
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -81,7 +81,9 @@ def test_a_chapter_that_fails_breaks_the_build(tmp_path: Path) -> None:
         source = ROOT / "book" / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, book / name)
     shutil.copy(ROOT / "_config.yml", tmp_path)
-    (tmp_path / "vendor").mkdir()
+    for name in ("vendor", "book/_extra"):
+        (tmp_path / name).mkdir()
+    shutil.copytree(ROOT / "tools", tmp_path / "tools")
     (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/broken\n", encoding="utf-8")
     result = run("jupyter-book", "build", ".", "--quiet", folder=tmp_path)
     assert result.returncode != 0
