@@ -10,7 +10,7 @@ BUILD := $(BIN)/jupyter-book build . --warningiserror --nitpick --keep-going --q
 PLAIN := ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test verify serve live notebooks lock clean
+.PHONY: help book test weigh verify serve live notebooks lock clean
 
 help: ## say what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ test: book ## unit tests, the pages in a browser, every chapter against its comm
 	$(BIN)/pytest
 	$(BIN)/pytest --nbval --nbval-current-env book
 	$(PLAIN) $(BIN)/pytest --nbval --nbval-current-env book
+
+weigh: book ## weigh the pages, and time their sliders and their loading in a browser
+	$(BIN)/python benchmarks/weigh.py
 
 verify: $(READY) ## hold the identity against BPTT on 10,000 random networks, for the figure in chapter 5
 	$(BIN)/python tools/verify.py

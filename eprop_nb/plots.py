@@ -31,7 +31,7 @@ def use_style() -> None:
     mpl.rcParams.update(
         {
             "figure.figsize": (6.4, 3.2),
-            "figure.dpi": 150,
+            "figure.dpi": 130,
             "figure.constrained_layout.use": True,
             "figure.facecolor": "white",
             "font.size": 10,

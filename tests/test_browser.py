@@ -5,12 +5,18 @@ The pages are served on the loopback address, and every request to any other is 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.server
 import os
 import re
 import shutil
+import socket
+import subprocess
+import sys
 import threading
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +26,7 @@ import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, Request, Route, sync_playwright
+from playwright.sync_api import TimeoutError as NotInTimeError
 
 ROOT = Path(__file__).parent.parent
 HTML = ROOT / "_build" / "html"
@@ -199,3 +206,65 @@ def test_a_page_is_accessible(browser: Browser, site: str, name: str, scheme: st
             if v["impact"] in ("serious", "critical")
         ]
         assert serious == []
+
+
+CELL = """
+from eprop_nb import interactive, svg
+
+def draw(height):
+    panel = svg.Panel((0, 1), (0, 3)).line([0, 1], [0, height])
+    return svg.figure([panel], result=f"a line that ends at {height}")
+
+interactive.sliders(draw, height=[1, 2, 3])
+"""
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[str]:
+    """Start JupyterLab on the loopback address with a notebook of one slider; return the notebook's address."""
+    cell = nbformat.v4.new_code_cell(CELL.strip())
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel}), tmp_path / "slider.ipynb")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = (f"--ServerApp.port={port}", "--ServerApp.ip=127.0.0.1", "--IdentityProvider.token=", "--allow-root")
+    private = {f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "RUNTIME", "DATA")}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "jupyterlab", "--no-browser", *options, f"--ServerApp.root_dir={tmp_path}"],
+        env=os.environ | private,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(240):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/api", timeout=5):
+                break
+            time.sleep(0.25)
+        yield f"{address}/lab/tree/slider.ipynb"
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+def test_the_same_sliders_work_in_jupyterlab(browser: Browser, lab: str) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto(lab)
+    editor = page.locator(".jp-Notebook .jp-CodeCell .cm-content").first
+    editor.wait_for(timeout=90_000)
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for(timeout=90_000, state="attached")
+    view = page.locator(".jp-OutputArea-output .ep-sliders").first
+    for _ in range(5):  # a cell that is run before its kernel listens may get no answer
+        editor.click()
+        page.keyboard.press("Shift+Enter")
+        with contextlib.suppress(NotInTimeError):
+            view.wait_for(timeout=20_000)
+            break
+    assert visible_label(view) == "height 1: a line that ends at 1"
+    view.locator(".noUi-handle").focus()
+    page.keyboard.press("End")
+    page.wait_for_timeout(300)
+    assert visible_label(view) == "height 3: a line that ends at 3"
+    context.close()
