@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import weakref
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from helpers import Trial, array, error, forward_gradients, make_trial, says, small_parameters
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 import eprop_nb as ep
 import eprop_nb.gradients
+from eprop_nb.gradients import METHODS
+from eprop_nb.verification import LOSSES, Case, Loss, build, output_derivative
 
 TOLERANCE = 1e-13
 NETWORKS = {
@@ -178,6 +183,105 @@ def test_gradients_leave_nothing_behind_and_can_be_taken_again() -> None:
     for first, second in ((eprop, eprop_again), (bptt, bptt_again)):
         assert (array(first.w_rec) == array(second.w_rec)).all()
         assert not any(g.requires_grad for g in first if g is not None)
+
+
+# Three ways to sum.
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_method_is_bptt(name: str, method: str) -> None:
+    trial = make_trial(NETWORKS[name], seed=3, batch=2, gain=0.6)
+    signal = ep.true_learning_signal(trial.loss, trial.run)
+    eprop = ep.eprop_gradients(trial.parameters, trial.run, trial.inputs, signal, method)
+    bptt = ep.bptt_gradients(trial.loss, trial.weights)
+    assert_something_happened(trial, bptt)
+    assert ep.compare(eprop, bptt).max_relative_error < TOLERANCE
+
+
+@pytest.mark.parametrize("method", ["online", "closed_form"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_methods_agree_for_any_signal(name: str, method: str) -> None:
+    # A signal that no loss has: that they agree owes nothing to what a learning signal is.
+    trial = make_trial(NETWORKS[name], seed=3, batch=2, gain=0.6)
+    generator = torch.Generator().manual_seed(1)
+    signal = torch.randn(trial.run.z.shape, generator=generator, dtype=torch.float64)
+    one, other = (
+        ep.eprop_gradients(trial.parameters, trial.run, trial.inputs, signal, each) for each in ("traces", method)
+    )
+    assert ep.compare(other, one).max_relative_error < TOLERANCE
+
+
+class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves its base class untyped
+    """Count the bytes of the tensors that are alive, after every operation of PyTorch, and keep the largest number."""
+
+    def __init__(self, *given: torch.Tensor) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # as above
+        self.given = {tensor.untyped_storage().data_ptr() for tensor in given}  # these are not counted
+        self.alive: list[weakref.ref[torch.Tensor]] = []
+        self.peak: int = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        self.alive += [weakref.ref(leaf) for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        tensors = [tensor for each in self.alive if (tensor := each()) is not None]
+        self.alive = [weakref.ref(tensor) for tensor in tensors]
+        storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
+        self.peak = max(self.peak, sum(n for at, n in storages.items() if at not in self.given))
+        return result
+
+
+def peak(method: str, *, n_steps: int, n_pre: int, n_post: int = 6) -> int:
+    p = ep.Parameters(n_lif=0, n_alif=n_post, beta=0.3)
+    psi, signal = (torch.full((2, n_steps, n_post), value, dtype=torch.float64) for value in (0.2, 1.0))
+    pre = torch.ones(2, n_steps, n_pre, dtype=torch.float64)
+    constants = p.constants(like=psi)
+    live = LiveBytes(psi, signal, pre, *constants)
+    with torch.no_grad(), live:
+        METHODS[method](constants, psi, signal, pre)
+    return live.peak
+
+
+def test_the_memory_of_the_online_form_does_not_grow_with_the_duration() -> None:
+    synapses = 2 * 5 * 6 * 8  # bytes: batch · pre · post · float64
+    long = peak("online", n_steps=80, n_pre=5)
+    assert long == peak("online", n_steps=20, n_pre=5)
+    assert synapses <= long < 10 * synapses
+    assert peak("traces", n_steps=80, n_pre=5) >= 80 * synapses  # so the count does see what is kept
+
+
+def test_the_memory_of_the_closed_form_does_not_grow_with_the_synapses() -> None:
+    one_array = 2 * 80 * 6 * 8  # bytes: batch · time · post · float64
+    few, many = (peak("closed_form", n_steps=80, n_pre=n_pre) for n_pre in (4, 64))
+    assert one_array <= few < 8 * one_array
+    assert many - few <= 2 * (64 - 4) * 6 * 8  # no more than the result itself, and a copy of it
+    assert peak("traces", n_steps=80, n_pre=64) > 10 * peak("traces", n_steps=80, n_pre=4)
+
+
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss != "rate"])
+def test_the_readout_s_gradient_is_bptt_for_every_loss_of_the_output(loss: Loss) -> None:
+    case = Case(ep.Parameters(n_out=3, rate_in=300.0), 3, loss, 1.5, 2)
+    experiment = build(case)
+    found = ep.readout_gradient(case.parameters, experiment.run, output_derivative(case, experiment))
+    bptt = ep.bptt_gradients(experiment.loss, experiment.weights)
+    assert ep.compare(ep.Gradients(w_out=found), bptt).max_relative_error < TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "message"),
+    [
+        (lambda y: y.tolist(), TypeError, "must be a torch.Tensor [batch, time, n_out], got list"),
+        (lambda y: y[:, 1:], ValueError, "must have the shape (1, 5, 1) = [batch, time, n_out], got (1, 4, 1)"),
+        (lambda y: y.repeat(1, 1, 2), ValueError, "must have the shape (1, 5, 1) = [batch, time, n_out], got"),
+        (lambda y: y.float(), TypeError, "must be of dtype torch.float64, as the other tensors are, got"),
+        (lambda y: y.to("meta"), ValueError, "must be on the device cpu, where the other tensors are, got"),
+        (lambda y: y * math.inf, ValueError, "must be finite, got NaN or infinite entries"),
+    ],
+)
+def test_a_bad_output_signal_is_refused(change: Any, kind: type[Exception], message: str) -> None:
+    output_signal = change(torch.ones(1, 5, 1, dtype=torch.float64))
+    with pytest.raises(kind, match=says(f"output_signal {message}")):
+        ep.readout_gradient(TRIAL.parameters, TRIAL.run, output_signal)
 
 
 # compare
