@@ -285,7 +285,7 @@ def test_symmetric_eprop_is_the_gradient_of_a_cut_graph(measured: Measured) -> N
 
 @pytest.mark.claim(
     "teeth",
-    statement="Each of ten wrong rules is caught in every network",
+    statement="Each of ten wrong rules is caught in every network of the seed experiment",
     equation="(1), (22) to (25)",
     chapter="controls",
     at_least=1e-13,
