@@ -1,0 +1,563 @@
+"""The compiled loops behind `eprop_nb.fast`.
+
+Numba compiles each function at its first call and keeps the machine code in a cache. Three rules make the loops fast:
+
+* A spike is an entry of a list, not a one in a matrix: it adds one row of weights on the way forward and one row of
+  gradient on the way back, and a neuron that is silent costs nothing there.
+* Each innermost loop writes one or two arrays and reads few. Before it may use vector instructions the compiler has
+  to prove, when the loop runs, that its arrays do not overlap, and with many arrays it gives up.
+* A function has its own loop over time. To pass an array to a function, or to take a row of it, counts references,
+  which costs more than a step of a small network.
+
+A function is given a block of time steps, k = 0, 1, ..., which may be the whole trial. Spikes are listed as
+``index[start[k]:start[k + 1]]``. The list `arrived` holds the input spikes of step k in slot k; the list `sent` holds
+the spikes of the network one slot later, so that slot k has those of step k − 1, which arrive in step k.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar, cast
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+BLOCK = 64  # time steps; long enough for what is done once a block to weigh little, short enough for the cache
+
+
+def _compiled(function: _Function) -> _Function:
+    # nogil: trials run side by side in threads. No fastmath: every sum is rounded in the order in which it is written.
+    return cast(_Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+class Network(NamedTuple):
+    """The constants of the neurons, each [n_rec], and of the readout."""
+
+    alpha: Array  # α
+    rho: Array  # ρ
+    threshold: Array  # thr
+    per_threshold: Array  # 1 / thr
+    beta: Array  # β
+    largest_psi: Array  # γ / thr
+    readout: Array  # κ and 1 − κ
+    after_spike: int  # number of steps for which a neuron is silent after a spike
+
+
+# ---------------------------------------------------------------------------------------------------------- forwards
+
+
+@_compiled
+def list_spikes(spikes: Array, index: Array, start: Array) -> bool:
+    """List the spikes of a block [k, neuron], from ``start[0]`` on; return whether every entry is 0 or 1."""
+    fine = True
+    for k in range(spikes.shape[0]):
+        n = start[k]
+        for i in range(spikes.shape[1]):  # without a branch, since nothing foretells which neuron fires next
+            index[n] = i
+            n += spikes[k, i] != 0
+        start[k + 1] = n
+        for s in range(start[k], n):
+            fine &= spikes[k, index[s]] == 1
+    return fine
+
+
+@_compiled
+def forward(
+    network: Network,
+    w_in: Array,
+    w_rec: Array,
+    time: int,
+    neurons: Array,
+    free: Array,
+    psi: Array,
+    arrived: Array,
+    arrived_start: Array,
+    sent: Array,
+    sent_start: Array,
+) -> None:
+    """Run the neurons through the block that begins at `time`; writes psi [k, n_rec] and the spikes they send.
+
+    The state is `neurons`, with v, b and v_scaled as its rows, and `free`, the first step in which each may fire again.
+    """
+    alpha, rho, thr, per_thr, beta, largest_psi, _, after_spike = network
+    v, b, v_scaled = neurons[0], neurons[1], neurons[2]
+    n_rec = v.shape[0]
+    zero, one = v.dtype.type(0), v.dtype.type(1)  # a plain 0.0 would make float64 of float32
+    for k in range(psi.shape[0]):
+        t = time + k
+        for j in range(n_rec):
+            v[j] = alpha[j] * v[j]
+            b[j] = rho[j] * b[j]
+        for s in range(arrived_start[k], arrived_start[k + 1]):
+            i = arrived[s]
+            for j in range(n_rec):
+                v[j] += w_in[i, j]
+        for s in range(sent_start[k], sent_start[k + 1]):
+            i = sent[s]
+            own = v[i]
+            for j in range(n_rec):
+                v[j] += w_rec[i, j]
+            v[i] = own - thr[i]  # the reset; and no synapse onto itself
+            b[i] += one
+        for j in range(n_rec):
+            v_scaled[j] = (v[j] - thr[j] - beta[j] * b[j]) * per_thr[j]
+        for j in range(n_rec):
+            height = one - abs(v_scaled[j])
+            psi[k, j] = largest_psi[j] * height if (height > zero) & (free[j] <= t) else zero
+
+        above = sent_start[k + 1]
+        for j in range(n_rec):
+            sent[above] = j
+            above += v_scaled[j] > zero
+        n = sent_start[k + 1]
+        for s in range(n, above):  # of those above threshold, the ones that are not refractory
+            j = sent[s]
+            sent[n] = j
+            n += free[j] <= t
+        sent_start[k + 2] = n
+        for s in range(sent_start[k + 1], n):
+            free[sent[s]] = t + 1 + after_spike
+
+
+@_compiled
+def carry_spikes(n_steps: int, sent: Array, sent_start: Array) -> None:
+    """Make the spikes of the last step of a block those that arrive in the first step of the next."""
+    n = 0
+    for s in range(sent_start[n_steps], sent_start[n_steps + 1]):
+        sent[n] = sent[s]
+        n += 1
+    sent_start[0], sent_start[1] = 0, n
+
+
+@_compiled
+def read(network: Network, w_out: Array, y: Array, sent: Array, sent_start: Array, output: Array) -> None:
+    """Run the readout, whose state is y [n_out], through a block; writes the output [k, n_out]."""
+    keep, take = network.readout
+    n_out = y.shape[0]
+    for k in range(output.shape[0]):
+        for m in range(n_out):
+            y[m] *= keep
+        for s in range(sent_start[k + 1], sent_start[k + 2]):
+            i = sent[s]
+            for m in range(n_out):
+                y[m] += take * w_out[i, m]
+        for m in range(n_out):
+            output[k, m] = y[m]
+
+
+@_compiled
+def subtract(targets: Array, output: Array) -> bool:
+    """Turn the output [k, n_out] into the error y − y*, in place; return whether all of it is finite."""
+    fine = True
+    for k in range(output.shape[0]):
+        for m in range(output.shape[1]):
+            output[k, m] -= targets[k, m]
+            fine &= np.isfinite(output[k, m])
+    return fine
+
+
+# --------------------------------------------------------------------------------------------------------- backwards
+
+
+@_compiled
+def reach(network: Network, late: Array, error: Array) -> None:
+    """Turn the error dE/dy of a block into dE/da, in place: a spike reaches all the outputs that are to come.
+
+    `late` [n_out], Σ κ^(k' − k) error(k') over the steps k' from k on, is carried along, against the time.
+    """
+    keep, take = network.readout
+    for k in range(error.shape[0] - 1, -1, -1):
+        for m in range(late.shape[0]):
+            late[m] = keep * late[m] + error[k, m]
+            error[k, m] = take * late[m]
+
+
+@_compiled
+def broadcast(feedback: Array, error: Array, signal: Array) -> None:
+    """Write the signal Σ_m B_jm error_m of a block [k, n_rec]; `feedback` is B transposed, [n_out, n_rec]."""
+    for k in range(error.shape[0]):
+        signal[k] = 0
+        for m in range(error.shape[1]):
+            e = error[k, m]
+            for j in range(signal.shape[1]):
+                signal[k, j] += feedback[m, j] * e
+
+
+class Adjoint(NamedTuple):
+    """What the closed form finds in a block: how much of something one is owed to what arrives at each neuron."""
+
+    rows: Array  # d(k), by a spike that arrives in step k, [k, n_rec]
+    d: Array  # the same in the first step; before the call, in the step after the block [n_rec]
+    a: Array  # by the adaptation at the beginning of the block; before the call, at its end [n_rec]
+
+
+@_compiled
+def new_adjoint(n_rec: int, like: Array) -> Adjoint:
+    """Make room for a block, with zeros after it."""
+    return Adjoint(np.empty((BLOCK, n_rec), like.dtype), np.zeros(n_rec, like.dtype), np.zeros(n_rec, like.dtype))
+
+
+@_compiled
+def closed_form(network: Network, psi: Array, signal: Array, adjoint: Adjoint) -> None:
+    """Run the closed form backwards through a block, for a learning signal [k, n_rec]."""
+    alpha, rho, beta = network.alpha, network.rho, network.beta
+    rows, d, a = adjoint
+    c = np.empty_like(a)
+    for k in range(psi.shape[0] - 1, -1, -1):
+        for j in range(a.shape[0]):
+            c[j] = psi[k, j] * (signal[k, j] + a[j])
+        for j in range(a.shape[0]):
+            a[j] = rho[j] * a[j] - beta[j] * c[j]
+        for j in range(a.shape[0]):
+            d[j] = alpha[j] * d[j] + c[j]
+            rows[k, j] = d[j]
+
+
+@_compiled
+def scatter(rows: Array, n_steps: int, index: Array, start: Array, total: Array) -> None:
+    """Add Σ_k pre_i(k) row(k) to `total` [pre, ...]: for each spike, the row of its step."""
+    for k in range(n_steps):
+        for s in range(start[k], start[k + 1]):
+            i = index[s]
+            for j in range(total.shape[1]):
+                total[i, j] += rows[k, j]
+
+
+# -------------------------------------------------------------------------------------- forwards, from block to block
+#
+# The online form keeps the eligibility vectors of all synapses, but advances them once in a block only. They obey linear
+# equations, so each new vector is a sum of old ones and of what has arrived, with factors that are the same for all
+# synapses of a neuron. The closed form finds these factors too: asked not for the loss, but for ε_a at the end of the
+# block (no learning signal, a = 1 after it), or for the low-passed trace there (the readout's filter as the signal).
+
+
+class Traces(NamedTuple):
+    """The eligibility vectors of the synapses from one kind of presynaptic neuron, at the end of a block."""
+
+    eps_v: Array  # ε_v [pre, n_rec]
+    eps_a: Array  # ε_a [pre, n_rec]
+    mean: Array  # the eligibility trace, low-passed as the readout does [pre, n_rec]; no rows if it is not needed
+    heard: Array  # whether the neuron has fired at all; where it has not, all of the above is zero [pre]
+
+
+@_compiled
+def new_traces(n_pre: int, n_rec: int, mean: bool, like: Array) -> Traces:
+    """Return the traces before the first step: zeros."""
+    eps = np.zeros((2, n_pre, n_rec), like.dtype)
+    n_mean = n_pre if mean else 0
+    return Traces(eps[0], eps[1], np.zeros((n_mean, n_rec), like.dtype), np.zeros(n_pre, np.bool_))
+
+
+class Factors(NamedTuple):
+    """What a block makes of the traces of all the synapses of a neuron."""
+
+    loss: Adjoint
+    eps_a: Adjoint
+    mean: Adjoint
+    arrived_v: Array  # of a spike in step k, what is left of it in ε_v [k, n_rec]
+    v: Array  # of ε_v, what is left of it [n_rec]
+    mean_left: float  # the same of the low-passed trace
+    mean_loss: Array  # of the low-passed trace, what it contributes to the loss [n_rec]
+
+
+@_compiled
+def find_factors(network: Network, psi: Array, signal: Array, mean_loss: Array) -> Factors:
+    """Compute the factors of a block; `mean_loss` [n_rec] is passed on."""
+    n_steps, n_rec = psi.shape
+    loss, eps_a, mean = new_adjoint(n_rec, psi), new_adjoint(n_rec, psi), new_adjoint(n_rec, psi)
+    closed_form(network, psi, signal, loss)
+    eps_a.a[:] = 1
+    closed_form(network, psi, np.zeros_like(psi), eps_a)
+
+    keep, take = network.readout
+    filtered = np.empty_like(psi)
+    arrived_v, v = np.empty_like(psi), np.ones_like(network.alpha)
+    mean_left = psi.dtype.type(1)
+    for k in range(n_steps - 1, -1, -1):
+        filtered[k] = take * mean_left
+        mean_left *= keep
+        arrived_v[k] = v
+        v *= network.alpha
+    closed_form(network, psi, filtered, mean)
+    return Factors(loss, eps_a, mean, arrived_v, v, mean_left, mean_loss)
+
+
+@_compiled
+def carry_traces(
+    network: Network, factors: Factors, n_steps: int, index: Array, start: Array, traces: Traces, gradient: Array
+) -> None:
+    """Add to the gradient what spikes in a block and before it contribute there, and take the traces to its end."""
+    alpha = network.alpha
+    loss, of_a, of_mean, arrived_v, v_left, mean_left, mean_loss = factors
+    eps_v, eps_a, mean, heard = traces
+    with_mean = mean.shape[0] > 0
+    for i in range(heard.shape[0]):
+        if not heard[i]:
+            continue
+        for j in range(alpha.shape[0]):
+            gradient[i, j] += eps_v[i, j] * (alpha[j] * loss.d[j]) + eps_a[i, j] * loss.a[j]
+        if with_mean:
+            for j in range(alpha.shape[0]):
+                gradient[i, j] += mean[i, j] * mean_loss[j]
+            for j in range(alpha.shape[0]):
+                mean[i, j] *= mean_left
+                mean[i, j] += eps_v[i, j] * (alpha[j] * of_mean.d[j]) + eps_a[i, j] * of_mean.a[j]
+        for j in range(alpha.shape[0]):
+            eps_a[i, j] = eps_v[i, j] * (alpha[j] * of_a.d[j]) + eps_a[i, j] * of_a.a[j]
+        for j in range(alpha.shape[0]):
+            eps_v[i, j] *= v_left[j]
+    for s in range(start[0], start[n_steps]):
+        heard[index[s]] = True
+    scatter(loss.rows, n_steps, index, start, gradient)
+    scatter(arrived_v, n_steps, index, start, eps_v)
+    scatter(of_a.rows, n_steps, index, start, eps_a)
+    if with_mean:
+        scatter(of_mean.rows, n_steps, index, start, mean)
+
+
+# ------------------------------------------------------------------------------------------------------ whole trials
+
+
+@_compiled
+def new_events(n_steps: int, width: int) -> tuple[Array, Array]:
+    """..."""
+    return np.empty(n_steps * width + 1, np.int32), np.zeros(n_steps + 1, np.int64)
+
+
+@_compiled
+def run_trials(
+    network: Network, w_in: Array, w_rec: Array, inputs: Array, first: int, last: int, recorded: Array
+) -> bool:
+    """Simulate trials; writes z, v, b, v_scaled and psi to recorded [5, batch, time, n_rec]."""
+    n_steps, n_in = inputs.shape[1:]
+    n_rec = w_rec.shape[0]
+    arrived, arrived_start = new_events(1, n_in)
+    sent, sent_start = new_events(2, n_rec)
+    psi = np.empty((1, n_rec), w_rec.dtype)
+    fine = True
+    for trial in range(first, last):
+        neurons, free = np.zeros((3, n_rec), w_rec.dtype), np.zeros(n_rec, np.int64)
+        sent_start[:] = 0
+        for t in range(n_steps):
+            fine &= list_spikes(inputs[trial, t : t + 1], arrived, arrived_start)
+            forward(network, w_in, w_rec, t, neurons, free, psi, arrived, arrived_start, sent, sent_start)
+            carry_spikes(1, sent, sent_start)
+            for j in range(n_rec):
+                recorded[0, trial, t, j] = 0
+            for s in range(sent_start[1]):
+                recorded[0, trial, t, sent[s]] = 1
+            for m in range(3):
+                for j in range(n_rec):
+                    recorded[1 + m, trial, t, j] = neurons[m, j]
+            for j in range(n_rec):
+                recorded[4, trial, t, j] = psi[0, j]
+    return fine
+
+
+@_compiled
+def learn_closed_form(
+    network: Network,
+    w_in: Array,
+    w_rec: Array,
+    w_out: Array,
+    feedback: Array,
+    inputs: Array,
+    targets: Array,
+    first: int,
+    last: int,
+    loss: Array,
+    spike_counts: Array,
+    g_in: Array,
+    g_rec: Array,
+    g_out: Array,
+) -> bool:
+    """Run trials and add their gradients. With the time grow psi, the error and the lists of spikes of one trial."""
+    n_steps, n_in = inputs.shape[1:]
+    n_rec, n_out = w_out.shape
+    arrived, arrived_start = new_events(n_steps, n_in)
+    sent, sent_start = new_events(n_steps + 1, n_rec)
+    psi, error = np.empty((n_steps, n_rec), w_out.dtype), np.empty((n_steps, n_out), w_out.dtype)
+    signal = np.empty((BLOCK, n_rec), w_out.dtype)
+    fine = True
+    for trial in range(first, last):
+        neurons, free = np.zeros((3, n_rec), w_out.dtype), np.zeros(n_rec, np.int64)
+        fine &= list_spikes(inputs[trial], arrived, arrived_start)
+        forward(network, w_in, w_rec, 0, neurons, free, psi, arrived, arrived_start, sent, sent_start)
+        read(network, w_out, np.zeros(n_out, w_out.dtype), sent, sent_start, error)
+        fine &= subtract(targets[trial], error)
+        loss[trial] = 0.5 * np.sum(error * error)
+        for s in range(sent_start[n_steps + 1]):
+            spike_counts[trial, sent[s]] += 1
+
+        reach(network, np.zeros(n_out, w_out.dtype), error)
+        scatter(error, n_steps, sent, sent_start[1:], g_out)
+        adjoint = new_adjoint(n_rec, psi)
+        for begin in range((n_steps - 1) // BLOCK * BLOCK, -1, -BLOCK):
+            end = min(begin + BLOCK, n_steps)
+            broadcast(feedback, error[begin:end], signal)
+            closed_form(network, psi[begin:end], signal, adjoint)
+            scatter(adjoint.rows, end - begin, arrived, arrived_start[begin:], g_in)
+            scatter(adjoint.rows, end - begin, sent, sent_start[begin:], g_rec)
+    return fine
+
+
+@_compiled
+def learn_online(
+    network: Network,
+    w_in: Array,
+    w_rec: Array,
+    w_out: Array,
+    feedback: Array,
+    inputs: Array,
+    targets: Array,
+    first: int,
+    last: int,
+    loss: Array,
+    spike_counts: Array,
+    g_in: Array,
+    g_rec: Array,
+    g_out: Array,
+) -> bool:
+    """Do the same from the first block to the last, in memory that does not grow with the time."""
+    n_steps, n_in = inputs.shape[1:]
+    n_rec, n_out = w_out.shape
+    keep, take = network.readout
+    arrived, arrived_start = new_events(BLOCK, n_in)
+    sent, sent_start = new_events(BLOCK + 1, n_rec)
+    psi, signal = np.empty((2, BLOCK, n_rec), w_out.dtype)
+    error, mean_loss = np.empty((BLOCK, n_out), w_out.dtype), np.empty((1, n_rec), w_out.dtype)
+    fine = True
+    for trial in range(first, last):
+        neurons, free = np.zeros((3, n_rec), w_out.dtype), np.zeros(n_rec, np.int64)
+        y, low_passed = np.zeros(n_out, w_out.dtype), np.zeros(n_rec, w_out.dtype)
+        from_inputs, from_neurons = new_traces(n_in, n_rec, True, w_out), new_traces(n_rec, n_rec, True, w_out)
+        sent_start[:] = 0
+        loss[trial] = 0
+        for begin in range(0, n_steps, BLOCK):
+            end = min(begin + BLOCK, n_steps)
+            n = end - begin
+            fine &= list_spikes(inputs[trial, begin:end], arrived, arrived_start)
+            forward(network, w_in, w_rec, begin, neurons, free, psi[:n], arrived, arrived_start, sent, sent_start)
+            read(network, w_out, y, sent, sent_start, error[:n])
+            fine &= subtract(targets[trial, begin:end], error[:n])
+            loss[trial] += 0.5 * np.sum(error[:n] * error[:n])
+            for s in range(sent_start[1], sent_start[n + 1]):
+                spike_counts[trial, sent[s]] += 1
+
+            late = np.zeros((1, n_out), w_out.dtype)
+            reach(network, late[0], error[:n])
+            late *= keep  # what is heard in this block of the low-passed traces from before it
+            for i in range(n_rec):
+                for m in range(n_out):
+                    g_out[i, m] += low_passed[i] * late[0, m]
+            scatter(error, n, sent, sent_start[1:], g_out)
+            for k in range(n):
+                low_passed *= keep
+                for s in range(sent_start[k + 1], sent_start[k + 2]):
+                    low_passed[sent[s]] += take
+
+            broadcast(feedback, error[:n], signal)
+            broadcast(feedback, late, mean_loss)
+            factors = find_factors(network, psi[:n], signal, mean_loss[0])
+            carry_traces(network, factors, n, arrived, arrived_start, from_inputs, g_in)
+            carry_traces(network, factors, n, sent, sent_start, from_neurons, g_rec)
+            carry_spikes(n, sent, sent_start)
+    return fine
+
+
+@_compiled
+def sum_closed_form(
+    network: Network,
+    inputs: Array,
+    z: Array,
+    psi: Array,
+    signal: Array,
+    first: int,
+    last: int,
+    g_in: Array,
+    g_rec: Array,
+) -> bool:
+    """Add the gradients of trials that have been simulated, for any learning signal [batch, time, n_rec]."""
+    n_steps, n_rec = psi.shape[1:]
+    arrived, arrived_start = new_events(n_steps, inputs.shape[2])
+    sent, sent_start = new_events(n_steps + 1, n_rec)
+    fine = True
+    for trial in range(first, last):
+        fine &= list_spikes(inputs[trial], arrived, arrived_start)
+        fine &= list_spikes(z[trial], sent, sent_start[1:])
+        adjoint = new_adjoint(n_rec, psi)
+        for begin in range((n_steps - 1) // BLOCK * BLOCK, -1, -BLOCK):
+            end = min(begin + BLOCK, n_steps)
+            closed_form(network, psi[trial, begin:end], signal[trial, begin:end], adjoint)
+            scatter(adjoint.rows, end - begin, arrived, arrived_start[begin:], g_in)
+            scatter(adjoint.rows, end - begin, sent, sent_start[begin:], g_rec)
+    return fine
+
+
+@_compiled
+def sum_online(
+    network: Network,
+    inputs: Array,
+    z: Array,
+    psi: Array,
+    signal: Array,
+    first: int,
+    last: int,
+    g_in: Array,
+    g_rec: Array,
+) -> bool:
+    """Do the same from the first block to the last, in memory that does not grow with the time."""
+    n_steps, n_rec = psi.shape[1:]
+    arrived, arrived_start = new_events(BLOCK, inputs.shape[2])
+    sent, sent_start = new_events(BLOCK + 1, n_rec)
+    fine = True
+    for trial in range(first, last):
+        from_inputs, from_neurons = new_traces(inputs.shape[2], n_rec, False, psi), new_traces(n_rec, n_rec, False, psi)
+        sent_start[:] = 0
+        for begin in range(0, n_steps, BLOCK):
+            end = min(begin + BLOCK, n_steps)
+            fine &= list_spikes(inputs[trial, begin:end], arrived, arrived_start)
+            fine &= list_spikes(z[trial, begin:end], sent, sent_start[1:])
+            factors = find_factors(network, psi[trial, begin:end], signal[trial, begin:end], network.alpha)
+            carry_traces(network, factors, end - begin, arrived, arrived_start, from_inputs, g_in)
+            carry_traces(network, factors, end - begin, sent, sent_start, from_neurons, g_rec)
+            carry_spikes(end - begin, sent, sent_start)
+    return fine
+
+
+@_compiled
+def read_trials(network: Network, w_out: Array, z: Array, first: int, last: int, output: Array) -> bool:
+    """Run the readout over trials that have been simulated; writes the output [batch, time, n_out]."""
+    sent, sent_start = new_events(z.shape[1] + 1, z.shape[2])
+    fine = True
+    for trial in range(first, last):
+        fine &= list_spikes(z[trial], sent, sent_start[1:])
+        read(network, w_out, np.zeros(w_out.shape[1], w_out.dtype), sent, sent_start, output[trial])
+    return fine
+
+
+@_compiled
+def sum_readout(network: Network, z: Array, error: Array, first: int, last: int, g_out: Array) -> bool:
+    """Add the readout's gradient of trials that have been simulated, for any dE/dy [batch, time, n_out]."""
+    sent, sent_start = new_events(z.shape[1] + 1, z.shape[2])
+    fine = True
+    for trial in range(first, last):
+        fine &= list_spikes(z[trial], sent, sent_start[1:])
+        reached = error[trial].copy()
+        reach(network, np.zeros(error.shape[2], error.dtype), reached)
+        scatter(reached, z.shape[1], sent, sent_start[1:], g_out)
+    return fine
+
+
+@_compiled
+def all_finite(array: Array) -> bool:
+    """Return whether no entry of a contiguous array is NaN or infinite."""
+    flat = array.reshape(-1)
+    fine = True
+    for i in range(flat.shape[0]):
+        fine &= np.isfinite(flat[i])
+    return fine

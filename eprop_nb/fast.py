@@ -1,0 +1,375 @@
+"""The same model and the same gradients, compiled: for training, and for networks that are large or run long.
+
+NumPy arrays or CPU tensors go in, of float32 or float64; NumPy arrays come out. What PyTorch computes with matrix
+products in each step, these functions compute spike by spike, in machine code that Numba makes at the first call and
+then keeps. Trials are computed side by side, in as many threads as PyTorch uses (`torch.set_num_threads`), and the
+result is the same, to the last bit, with any number of them.
+
+There is no graph: the true learning signal still comes from `eprop_nb.simulate` and `eprop_nb.true_learning_signal`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from eprop_nb import _checks, _kernels, gradients, simulation
+from eprop_nb.parameters import Parameters, Weights
+
+Array = NDArray[Any]  # of float32 or float64
+
+METHODS = ("closed_form", "online")
+_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+_GROUPS = 16  # of trials, each with a sum of its own: were they as many as threads, the rounding would hang on these
+_WORTH_A_THREAD = 50_000  # neurons × time steps × trials; with less, starting threads takes longer than doing without
+
+
+class Simulation(NamedTuple):
+    """What a batch of trials leaves behind: arrays [batch, time, n_rec]."""
+
+    z: Array  # spikes, 0 or 1
+    v: Array  # membrane voltage
+    b: Array  # threshold adaptation
+    v_scaled: Array  # u, distance from the moving threshold in units of thr
+    psi: Array  # ψ, pseudo-derivative dz/dv
+
+
+class Gradients(NamedTuple):
+    """A gradient with respect to each weight matrix, arrays [pre, post], summed over time and batch."""
+
+    w_in: Array  # [n_in, n_rec]
+    w_rec: Array  # [n_rec, n_rec], zero on the diagonal
+    w_out: Array | None = None  # [n_rec, n_out]; None where it was not computed
+
+    def tensors(self) -> gradients.Gradients:
+        """Return the same numbers as tensors, for `eprop_nb.compare`."""
+        return gradients.Gradients(*(None if each is None else torch.from_numpy(each) for each in self))
+
+
+class Learning(NamedTuple):
+    """What a network has done and what it should change, from `broadcast_gradients`."""
+
+    loss: float  # E = ½ Σ (y − y*)², summed over trials, time and outputs
+    gradients: Gradients  # of all three matrices
+    spike_counts: NDArray[np.int64]  # how often each neuron has fired in each trial, [batch, n_rec]
+
+
+def broadcast_gradients(
+    parameters: Parameters,
+    weights: Weights,
+    inputs: Array | Tensor,
+    targets: Array | Tensor,
+    feedback: Array | Tensor | None = None,
+    method: str = "closed_form",
+) -> Learning:
+    """Run the network, and return its e-prop gradients for a broadcast learning signal: all in one, and the fastest.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        The network.
+    weights : Weights
+        Arrays or tensors [pre, post]; the diagonal of `w_rec` is not used.
+    inputs : array or Tensor
+        Input spikes, 0 or 1, [batch, time, n_in].
+    targets : array or Tensor
+        What the readout should give, y*, [batch, time, n_out].
+    feedback : array or Tensor, optional
+        B, [n_rec, n_out]: ``weights.w_out`` if not given, which is symmetric e-prop; `eprop_nb.random_feedback` for
+        random e-prop, or what `eprop_nb.adapt_feedback` makes of it for adaptive e-prop.
+    method : {"closed_form", "online"}
+        Backwards over each trial, or forwards in blocks of 64 time steps; see `eprop_gradients`.
+
+    Returns
+    -------
+    Learning
+        The loss, the gradients of the three matrices, and how often each neuron has fired.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type, shape, dtype or device, is not finite, the inputs hold something other
+        than 0 and 1, or `method` is unknown.
+
+    Notes
+    -----
+    Bellec et al. (2020), equations (4) and (28): Σ_t Σ_k B_jk (y_k(t) − y*_k(t)) ē_ji(t), with ē the eligibility
+    trace, low-passed as the readout does it. With symmetric feedback that is the gradient of E = ½ Σ (y − y*)² along
+    all paths but those from neuron to neuron and through the reset: what autograd gives after
+    ``simulate(..., stop_recurrent_gradient=True)``.
+    """
+    online = _checks.one_of("method", method, METHODS) == "online"
+    p, network, (w_in, w_rec, w_out) = parameters, *_network_and_weights(parameters, weights)
+    dtype = w_in.dtype
+    x = _array("inputs", inputs, (None, p.n_steps, p.n_in), "[batch, time, n_in]", dtype)
+    batch = len(x)
+    y = _array("targets", targets, (batch, p.n_steps, p.n_out), "[batch, time, n_out]", dtype)
+    b = w_out if feedback is None else _array("feedback", feedback, (p.n_rec, p.n_out), "[n_rec, n_out]", dtype)
+    _finite({"targets": y, "feedback": b})
+
+    kernel = _kernels.learn_online if online else _kernels.learn_closed_form
+    to_neurons = np.ascontiguousarray(b.T)
+    loss, spike_counts = np.empty(batch), np.zeros((batch, p.n_rec), np.int64)
+
+    def learn(first: int, last: int, *sums: Array) -> bool:
+        return kernel(network, w_in, w_rec, w_out, to_neurons, x, y, first, last, loss, spike_counts, *sums)
+
+    w_in, w_rec, w_out = _sum_over_trials(learn, {"inputs": x}, w_in.shape, w_rec.shape, w_out.shape)
+    np.fill_diagonal(w_rec, 0.0)
+    return Learning(float(loss.sum()), Gradients(w_in, w_rec, w_out), spike_counts)
+
+
+def simulate(parameters: Parameters, weights: Weights, inputs: Array | Tensor) -> Simulation:
+    """Run the network over a batch of trials, from zero states, as `eprop_nb.simulate` does.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        The network.
+    weights : Weights
+        Arrays or tensors [pre, post]; the diagonal of `w_rec` is not used.
+    inputs : array or Tensor
+        Input spikes, 0 or 1, [batch, time, n_in].
+
+    Returns
+    -------
+    Simulation
+        Spikes, voltages, adaptation, scaled voltages and pseudo-derivatives, arrays [batch, time, n_rec].
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a weight or the inputs have the wrong type, shape, dtype or device, are not finite, or the inputs hold
+        something other than 0 and 1.
+
+    Notes
+    -----
+    Bellec et al. (2020), equations (6) to (10) of Methods, in the time convention of the authors' program.
+    """
+    p, network, (w_in, w_rec, _) = parameters, *_network_and_weights(parameters, weights)
+    x = _array("inputs", inputs, (None, p.n_steps, p.n_in), "[batch, time, n_in]", w_in.dtype)
+    recorded = np.empty((5, len(x), p.n_steps, p.n_rec), w_in.dtype)
+
+    def run(_: int, first: int, last: int) -> bool:
+        return _kernels.run_trials(network, w_in, w_rec, x, first, last, recorded)
+
+    _over_trials(run, len(x), {"inputs": x})
+    return Simulation(*recorded)
+
+
+def readout(parameters: Parameters, weights: Weights, run: Simulation | simulation.Simulation) -> Array:
+    """Return the output y(t) = a(t) W^out of leaky readout neurons, [batch, time, n_out], as `eprop_nb.readout` does.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        Uses `kappa`.
+    weights : Weights
+        Arrays or tensors; uses `w_out` [n_rec, n_out].
+    run : Simulation
+        The trials; uses the spikes `z` [batch, time, n_rec].
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the weights or the run do not have the shapes of `parameters`, or differ in dtype.
+
+    Notes
+    -----
+    Bellec et al. (2020), equation (11), with the factor 1 − κ of the authors' program and no bias.
+    """
+    p, network, (_, _, w_out) = parameters, *_network_and_weights(parameters, weights)
+    z = _run(p, run, w_out.dtype)[0]
+    output = np.empty((*z.shape[:2], p.n_out), z.dtype)
+
+    def read(_: int, first: int, last: int) -> bool:
+        return _kernels.read_trials(network, w_out, z, first, last, output)
+
+    _over_trials(read, len(z), {"run.z": z})
+    return output
+
+
+def eprop_gradients(
+    parameters: Parameters,
+    run: Simulation | simulation.Simulation,
+    inputs: Array | Tensor,
+    signal: Array | Tensor,
+    method: str = "closed_form",
+) -> Gradients:
+    """Return dE/dW = Σ_t L(t) · e(t) for the input and the recurrent weights, and any learning signal L.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        The network.
+    run : Simulation
+        The trials, from this module or from `eprop_nb.simulate`.
+    inputs : array or Tensor
+        The input spikes of the trials, 0 or 1, [batch, time, n_in].
+    signal : array or Tensor
+        The learning signal L, [batch, time, n_rec].
+    method : {"closed_form", "online"}
+        Backwards over each trial, or forwards in blocks of 64 time steps. In blocks, the memory that is needed beside
+        the arguments does not grow with the duration; the traces of all synapses are advanced once in a block, not in
+        each step, without an approximation.
+
+    Returns
+    -------
+    Gradients
+        `w_in` and `w_rec`, summed over time and batch; `w_out` is None (see `readout_gradient`).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type, shape, dtype or device, is not finite, or `method` is unknown.
+
+    Notes
+    -----
+    Bellec et al. (2020), equation (1).
+    """
+    online = _checks.one_of("method", method, METHODS) == "online"
+    p, (z, psi) = parameters, _run(parameters, run)
+    network = _network(p, z.dtype)
+    x = _array("inputs", inputs, (*z.shape[:2], p.n_in), "[batch, time, n_in]", z.dtype)
+    learning_signal = _array("signal", signal, z.shape, "[batch, time, n_rec]", z.dtype)
+    _finite({"signal": learning_signal})
+    kernel = _kernels.sum_online if online else _kernels.sum_closed_form
+
+    def add(first: int, last: int, g_in: Array, g_rec: Array) -> bool:
+        return kernel(network, x, z, psi, learning_signal, first, last, g_in, g_rec)
+
+    w_in, w_rec = _sum_over_trials(add, {"run.z": z, "inputs": x}, (p.n_in, p.n_rec), (p.n_rec, p.n_rec))
+    np.fill_diagonal(w_rec, 0.0)
+    return Gradients(w_in, w_rec)
+
+
+def readout_gradient(
+    parameters: Parameters, run: Simulation | simulation.Simulation, output_signal: Array | Tensor
+) -> Array:
+    """Return the gradient of the readout weights, dE/dW^out_jk = Σ_t a_j(t) dE/dy_k(t), [n_rec, n_out].
+
+    Parameters
+    ----------
+    parameters : Parameters
+        Uses `kappa`.
+    run : Simulation
+        The trials, from this module or from `eprop_nb.simulate`.
+    output_signal : array or Tensor
+        dE/dy, [batch, time, n_out].
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type, shape, dtype or device, or is not finite.
+    """
+    p, z = parameters, _run(parameters, run)[0]
+    network = _network(p, z.dtype)
+    error = _array("output_signal", output_signal, (*z.shape[:2], p.n_out), "[batch, time, n_out]", z.dtype)
+    _finite({"output_signal": error})
+
+    def add(first: int, last: int, g_out: Array) -> bool:
+        return _kernels.sum_readout(network, z, error, first, last, g_out)
+
+    (w_out,) = _sum_over_trials(add, {"run.z": z}, (p.n_rec, p.n_out))
+    return w_out
+
+
+@lru_cache(maxsize=64)
+def _network(parameters: Parameters, dtype: np.dtype[Any]) -> _kernels.Network:
+    p, thr = parameters, np.array(parameters.threshold_per_neuron)
+    per_neuron = (p.alpha, p.rho, thr, 1 / thr, p.beta_per_neuron, p.dampening / thr, (p.kappa, 1 - p.kappa))
+    return _kernels.Network(*(np.array(values, dtype) for values in per_neuron), max(p.n_ref - 1, 0))
+
+
+def _network_and_weights(
+    parameters: Parameters, weights: Weights
+) -> tuple[_kernels.Network, tuple[Array, Array, Array]]:
+    _checks.instance("parameters", parameters, Parameters)
+    _checks.instance("weights", weights, Weights)
+    p = parameters
+    w_in = _array("weights.w_in", weights.w_in, (p.n_in, p.n_rec), "[n_in, n_rec]")
+    w_rec = _array("weights.w_rec", weights.w_rec, (p.n_rec, p.n_rec), "[n_rec, n_rec]", w_in.dtype)
+    w_out = _array("weights.w_out", weights.w_out, (p.n_rec, p.n_out), "[n_rec, n_out]", w_in.dtype)
+    _finite({"weights.w_in": w_in, "weights.w_rec": w_rec, "weights.w_out": w_out})
+    return _network(p, w_in.dtype), (w_in, w_rec, w_out)
+
+
+def _run(
+    parameters: Parameters, run: Simulation | simulation.Simulation, dtype: np.dtype[Any] | None = None
+) -> tuple[Array, Array]:
+    """Return the spikes and the pseudo-derivatives of a run, checked."""
+    _checks.instance("parameters", parameters, Parameters)
+    if not isinstance(run, Simulation):
+        _checks.instance("run", run, simulation.Simulation)
+    z = _array("run.z", run.z, (None, parameters.n_steps, parameters.n_rec), "[batch, time, n_rec]", dtype)
+    psi = _array("run.psi", run.psi, z.shape, "[batch, time, n_rec]", z.dtype)
+    _finite({"run.psi": psi})
+    return z, psi
+
+
+def _array(
+    name: str, value: object, shape: tuple[int | None, ...], axes: str, dtype: np.dtype[Any] | None = None
+) -> Array:
+    """Return `value` as an array that compiled code can take; raise as `eprop_nb` does if it is not what is wanted."""
+    if isinstance(value, Tensor):
+        if value.device.type != "cpu":
+            raise ValueError(f"{name} must be on the device cpu, where compiled code runs, got {value.device}")
+        if value.dtype not in (torch.float32, torch.float64):
+            raise TypeError(f"{name} must be of dtype torch.float32 or torch.float64, got {value.dtype}")
+        array = value.detach().numpy()
+    elif isinstance(value, np.ndarray):
+        array = value
+    else:
+        raise TypeError(f"{name} must be a NumPy array or a torch.Tensor {axes}, got {type(value).__name__}")
+    if array.dtype not in _DTYPES:
+        raise TypeError(f"{name} must be of dtype float32 or float64, got {array.dtype}")
+    if len(shape) != array.ndim or any(n != m if n is not None else m < 1 for n, m in zip(shape, array.shape)):
+        _checks.tensor(name, torch.empty(array.shape), shape, axes)  # raises, and says what was wanted
+    if dtype is not None and array.dtype != dtype:
+        raise TypeError(f"{name} must be of dtype {dtype}, as the other arrays are, got {array.dtype}")
+    # One version is compiled for one layout, and a read-only array counts as another.
+    plain = array.flags.c_contiguous and array.flags.writeable and array.flags.aligned
+    return array if plain else array.copy(order="C")
+
+
+def _finite(arrays: dict[str, Array]) -> None:
+    for name, array in arrays.items():
+        if not _kernels.all_finite(array):
+            raise ValueError(f"{name} must be finite, got NaN or infinite entries")
+
+
+def _over_trials(work: Callable[[int, int, int], bool], groups: int, spikes: dict[str, Array]) -> None:
+    """Call `work` with the number, the first and the last trial of each group, in threads if it is worth it.
+
+    Each call returns whether what it met was as it must be; if one was not, `spikes` are searched for the reason.
+    """
+    z = next(iter(spikes.values()))
+    batch = len(z)
+    bounds = [batch * group // groups for group in range(groups + 1)]
+    jobs = list(zip(range(groups), bounds[:-1], bounds[1:], strict=True))
+    threads = min(groups, torch.get_num_threads())
+    if threads == 1 or z.size < _WORTH_A_THREAD:
+        fine = [work(*job) for job in jobs]
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            fine = list(pool.map(work, *zip(*jobs, strict=True)))
+    if not all(fine):
+        for name, array in spikes.items():
+            _checks.spikes(name, torch.from_numpy(array), array.shape, "")
+        raise ValueError("weights must be small enough for a finite output, got an overflow")
+
+
+def _sum_over_trials(work: Callable[..., bool], spikes: dict[str, Array], *shapes: tuple[int, ...]) -> list[Array]:
+    """Return the sums that `work(first, last, *sums)` adds up, in arrays of these shapes."""
+    z = next(iter(spikes.values()))
+    groups = min(len(z), _GROUPS)
+    sums = [np.zeros((groups, *shape), z.dtype) for shape in shapes]
+    _over_trials(lambda group, first, last: work(first, last, *(each[group] for each in sums)), groups, spikes)
+    return [each[0] if groups == 1 else each.sum(axis=0) for each in sums]
