@@ -51,6 +51,16 @@ class Network(NamedTuple):
 
 
 @_compiled
+def all_finite(array: Array) -> bool:
+    """Return whether no entry of a contiguous array is NaN or infinite."""
+    flat = array.reshape(-1)
+    fine = True
+    for i in range(flat.shape[0]):
+        fine &= np.isfinite(flat[i])
+    return fine
+
+
+@_compiled
 def list_spikes(spikes: Array, index: Array, start: Array) -> bool:
     """List the spikes of a block [k, neuron], from ``start[0]`` on; return whether every entry is 0 or 1."""
     fine = True
@@ -227,9 +237,16 @@ def scatter(rows: Array, n_steps: int, index: Array, start: Array, total: Array)
                 total[i, j] += rows[k, j]
 
 
+@_compiled
+def no_self_connections(w_rec: Array) -> None:
+    """Set the diagonal to zero: no neuron has a synapse onto itself."""
+    for i in range(w_rec.shape[0]):
+        w_rec[i, i] = 0
+
+
 # -------------------------------------------------------------------------------------- forwards, from block to block
 #
-# The online form keeps the eligibility vectors of all synapses, but advances them once in a block only. They obey linear
+# The online form keeps the eligibility vectors of all synapses, but advances them once in a block. They obey linear
 # equations, so each new vector is a sum of old ones and of what has arrived, with factors that are the same for all
 # synapses of a neuron. The closed form finds these factors too: asked not for the loss, but for ε_a at the end of the
 # block (no learning signal, a = 1 after it), or for the low-passed trace there (the readout's filter as the signal).
@@ -402,6 +419,7 @@ def learn_closed_form(
             closed_form(network, psi[begin:end], signal, adjoint)
             scatter(adjoint.rows, end - begin, arrived, arrived_start[begin:], g_in)
             scatter(adjoint.rows, end - begin, sent, sent_start[begin:], g_rec)
+    no_self_connections(g_rec)
     return fine
 
 
@@ -466,6 +484,7 @@ def learn_online(
             carry_traces(network, factors, n, arrived, arrived_start, from_inputs, g_in)
             carry_traces(network, factors, n, sent, sent_start, from_neurons, g_rec)
             carry_spikes(n, sent, sent_start)
+    no_self_connections(g_rec)
     return fine
 
 
@@ -487,6 +506,7 @@ def sum_closed_form(
     sent, sent_start = new_events(n_steps + 1, n_rec)
     fine = True
     for trial in range(first, last):
+        fine &= all_finite(psi[trial]) and all_finite(signal[trial])
         fine &= list_spikes(inputs[trial], arrived, arrived_start)
         fine &= list_spikes(z[trial], sent, sent_start[1:])
         adjoint = new_adjoint(n_rec, psi)
@@ -495,6 +515,7 @@ def sum_closed_form(
             closed_form(network, psi[trial, begin:end], signal[trial, begin:end], adjoint)
             scatter(adjoint.rows, end - begin, arrived, arrived_start[begin:], g_in)
             scatter(adjoint.rows, end - begin, sent, sent_start[begin:], g_rec)
+    no_self_connections(g_rec)
     return fine
 
 
@@ -516,6 +537,7 @@ def sum_online(
     sent, sent_start = new_events(BLOCK + 1, n_rec)
     fine = True
     for trial in range(first, last):
+        fine &= all_finite(psi[trial]) and all_finite(signal[trial])
         from_inputs, from_neurons = new_traces(inputs.shape[2], n_rec, False, psi), new_traces(n_rec, n_rec, False, psi)
         sent_start[:] = 0
         for begin in range(0, n_steps, BLOCK):
@@ -526,6 +548,7 @@ def sum_online(
             carry_traces(network, factors, end - begin, arrived, arrived_start, from_inputs, g_in)
             carry_traces(network, factors, end - begin, sent, sent_start, from_neurons, g_rec)
             carry_spikes(end - begin, sent, sent_start)
+    no_self_connections(g_rec)
     return fine
 
 
@@ -547,17 +570,8 @@ def sum_readout(network: Network, z: Array, error: Array, first: int, last: int,
     fine = True
     for trial in range(first, last):
         fine &= list_spikes(z[trial], sent, sent_start[1:])
+        fine &= all_finite(error[trial])
         reached = error[trial].copy()
         reach(network, np.zeros(error.shape[2], error.dtype), reached)
         scatter(reached, z.shape[1], sent, sent_start[1:], g_out)
-    return fine
-
-
-@_compiled
-def all_finite(array: Array) -> bool:
-    """Return whether no entry of a contiguous array is NaN or infinite."""
-    flat = array.reshape(-1)
-    fine = True
-    for i in range(flat.shape[0]):
-        fine &= np.isfinite(flat[i])
     return fine

@@ -10,6 +10,7 @@ There is no graph: the true learning signal still comes from `eprop_nb.simulate`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -26,7 +27,6 @@ from eprop_nb.parameters import Parameters, Weights
 Array = NDArray[Any]  # of float32 or float64
 
 METHODS = ("closed_form", "online")
-_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 _GROUPS = 16  # of trials, each with a sum of its own: were they as many as threads, the rounding would hang on these
 _WORTH_A_THREAD = 50_000  # neurons × time steps × trials; with less, starting threads takes longer than doing without
 
@@ -109,11 +109,10 @@ def broadcast_gradients(
     p, network, (w_in, w_rec, w_out) = parameters, *_network_and_weights(parameters, weights)
     dtype = w_in.dtype
     x = _array("inputs", inputs, (None, p.n_steps, p.n_in), "[batch, time, n_in]", dtype)
-    batch = len(x)
+    batch = x.shape[0]
     y = _array("targets", targets, (batch, p.n_steps, p.n_out), "[batch, time, n_out]", dtype)
-    b = w_out if feedback is None else _array("feedback", feedback, (p.n_rec, p.n_out), "[n_rec, n_out]", dtype)
-    _finite({"targets": y, "feedback": b})
-
+    b = w_out if feedback is None else _array("feedback", feedback, w_out.shape, "[n_rec, n_out]", dtype)
+    _finite("feedback", b)
     kernel = _kernels.learn_online if online else _kernels.learn_closed_form
     to_neurons = np.ascontiguousarray(b.T)
     loss, spike_counts = np.empty(batch), np.zeros((batch, p.n_rec), np.int64)
@@ -121,9 +120,9 @@ def broadcast_gradients(
     def learn(first: int, last: int, *sums: Array) -> bool:
         return kernel(network, w_in, w_rec, w_out, to_neurons, x, y, first, last, loss, spike_counts, *sums)
 
-    w_in, w_rec, w_out = _sum_over_trials(learn, {"inputs": x}, w_in.shape, w_rec.shape, w_out.shape)
-    np.fill_diagonal(w_rec, 0.0)
-    return Learning(float(loss.sum()), Gradients(w_in, w_rec, w_out), spike_counts)
+    given = {"inputs": x, "targets": y}
+    sums = _sum_over_trials(learn, p, batch, given, w_in.shape, w_rec.shape, w_out.shape)
+    return Learning(math.fsum(loss), Gradients(*sums), spike_counts)
 
 
 def simulate(parameters: Parameters, weights: Weights, inputs: Array | Tensor) -> Simulation:
@@ -160,7 +159,7 @@ def simulate(parameters: Parameters, weights: Weights, inputs: Array | Tensor) -
     def run(_: int, first: int, last: int) -> bool:
         return _kernels.run_trials(network, w_in, w_rec, x, first, last, recorded)
 
-    _over_trials(run, len(x), {"inputs": x})
+    _over_trials(run, p, len(x), len(x), {"inputs": x})
     return Simulation(*recorded)
 
 
@@ -192,7 +191,7 @@ def readout(parameters: Parameters, weights: Weights, run: Simulation | simulati
     def read(_: int, first: int, last: int) -> bool:
         return _kernels.read_trials(network, w_out, z, first, last, output)
 
-    _over_trials(read, len(z), {"run.z": z})
+    _over_trials(read, p, len(z), len(z), {"run.z": z})
     return output
 
 
@@ -239,15 +238,14 @@ def eprop_gradients(
     network = _network(p, z.dtype)
     x = _array("inputs", inputs, (*z.shape[:2], p.n_in), "[batch, time, n_in]", z.dtype)
     learning_signal = _array("signal", signal, z.shape, "[batch, time, n_rec]", z.dtype)
-    _finite({"signal": learning_signal})
     kernel = _kernels.sum_online if online else _kernels.sum_closed_form
 
     def add(first: int, last: int, g_in: Array, g_rec: Array) -> bool:
         return kernel(network, x, z, psi, learning_signal, first, last, g_in, g_rec)
 
-    w_in, w_rec = _sum_over_trials(add, {"run.z": z, "inputs": x}, (p.n_in, p.n_rec), (p.n_rec, p.n_rec))
-    np.fill_diagonal(w_rec, 0.0)
-    return Gradients(w_in, w_rec)
+    given = {"run.z": z, "run.psi": psi, "inputs": x, "signal": learning_signal}
+    sums = _sum_over_trials(add, p, len(z), given, (p.n_in, p.n_rec), (p.n_rec, p.n_rec))
+    return Gradients(*sums)
 
 
 def readout_gradient(
@@ -272,20 +270,20 @@ def readout_gradient(
     p, z = parameters, _run(parameters, run)[0]
     network = _network(p, z.dtype)
     error = _array("output_signal", output_signal, (*z.shape[:2], p.n_out), "[batch, time, n_out]", z.dtype)
-    _finite({"output_signal": error})
 
     def add(first: int, last: int, g_out: Array) -> bool:
         return _kernels.sum_readout(network, z, error, first, last, g_out)
 
-    (w_out,) = _sum_over_trials(add, {"run.z": z}, (p.n_rec, p.n_out))
-    return w_out
+    given = {"run.z": z, "output_signal": error}
+    return _sum_over_trials(add, p, len(z), given, (p.n_rec, p.n_out))[0]
 
 
 @lru_cache(maxsize=64)
 def _network(parameters: Parameters, dtype: np.dtype[Any]) -> _kernels.Network:
     p, thr = parameters, np.array(parameters.threshold_per_neuron)
-    per_neuron = (p.alpha, p.rho, thr, 1 / thr, p.beta_per_neuron, p.dampening / thr, (p.kappa, 1 - p.kappa))
-    return _kernels.Network(*(np.array(values, dtype) for values in per_neuron), max(p.n_ref - 1, 0))
+    constants = (p.alpha, p.rho, thr, 1 / thr, p.beta_per_neuron, p.dampening / thr, (p.kappa, 1 - p.kappa))
+    alpha, rho, thr, per_thr, beta, largest_psi, filters = (np.array(values, dtype) for values in constants)
+    return _kernels.Network(alpha, rho, thr, per_thr, beta, largest_psi, filters, max(p.n_ref - 1, 0))
 
 
 def _network_and_weights(
@@ -297,7 +295,9 @@ def _network_and_weights(
     w_in = _array("weights.w_in", weights.w_in, (p.n_in, p.n_rec), "[n_in, n_rec]")
     w_rec = _array("weights.w_rec", weights.w_rec, (p.n_rec, p.n_rec), "[n_rec, n_rec]", w_in.dtype)
     w_out = _array("weights.w_out", weights.w_out, (p.n_rec, p.n_out), "[n_rec, n_out]", w_in.dtype)
-    _finite({"weights.w_in": w_in, "weights.w_rec": w_rec, "weights.w_out": w_out})
+    _finite("weights.w_in", w_in)
+    _finite("weights.w_rec", w_rec)
+    _finite("weights.w_out", w_out)
     return _network(p, w_in.dtype), (w_in, w_rec, w_out)
 
 
@@ -310,7 +310,6 @@ def _run(
         _checks.instance("run", run, simulation.Simulation)
     z = _array("run.z", run.z, (None, parameters.n_steps, parameters.n_rec), "[batch, time, n_rec]", dtype)
     psi = _array("run.psi", run.psi, z.shape, "[batch, time, n_rec]", z.dtype)
-    _finite({"run.psi": psi})
     return z, psi
 
 
@@ -321,55 +320,61 @@ def _array(
     if isinstance(value, Tensor):
         if value.device.type != "cpu":
             raise ValueError(f"{name} must be on the device cpu, where compiled code runs, got {value.device}")
-        if value.dtype not in (torch.float32, torch.float64):
-            raise TypeError(f"{name} must be of dtype torch.float32 or torch.float64, got {value.dtype}")
-        array = value.detach().numpy()
+        like = None if dtype is None else torch.empty(0, dtype=getattr(torch, dtype.name))
+        array = _checks.tensor(name, value, shape, axes, like).detach().numpy()
     elif isinstance(value, np.ndarray):
         array = value
     else:
         raise TypeError(f"{name} must be a NumPy array or a torch.Tensor {axes}, got {type(value).__name__}")
-    if array.dtype not in _DTYPES:
-        raise TypeError(f"{name} must be of dtype float32 or float64, got {array.dtype}")
-    if len(shape) != array.ndim or any(n != m if n is not None else m < 1 for n, m in zip(shape, array.shape)):
-        _checks.tensor(name, torch.empty(array.shape), shape, axes)  # raises, and says what was wanted
-    if dtype is not None and array.dtype != dtype:
-        raise TypeError(f"{name} must be of dtype {dtype}, as the other arrays are, got {array.dtype}")
-    # One version is compiled for one layout, and a read-only array counts as another.
-    plain = array.flags.c_contiguous and array.flags.writeable and array.flags.aligned
-    return array if plain else array.copy(order="C")
+    batch_fits = shape[0] is None and array.ndim == len(shape) and array.shape[0] > 0
+    if array.shape[1:] != shape[1:] or not (batch_fits or array.shape[0] == shape[0]):
+        _checks.tensor(name, torch.empty(array.shape), shape, axes)  # raises, and says what is wanted
+    if array.dtype != dtype:
+        if array.dtype not in (np.float32, np.float64):
+            raise TypeError(f"{name} must be of dtype float32 or float64, got {array.dtype}")
+        if dtype is not None:
+            raise TypeError(f"{name} must be of dtype {dtype}, as the other arrays are, got {array.dtype}")
+    flags = array.flags  # one version is compiled for one layout, and a read-only array would count as another
+    return array if flags.c_contiguous and flags.writeable and flags.aligned else array.copy(order="C")
 
 
-def _finite(arrays: dict[str, Array]) -> None:
-    for name, array in arrays.items():
-        if not _kernels.all_finite(array):
-            raise ValueError(f"{name} must be finite, got NaN or infinite entries")
+def _finite(name: str, array: Array) -> None:
+    if not _kernels.all_finite(array):
+        raise ValueError(f"{name} must be finite, got NaN or infinite entries")
 
 
-def _over_trials(work: Callable[[int, int, int], bool], groups: int, spikes: dict[str, Array]) -> None:
-    """Call `work` with the number, the first and the last trial of each group, in threads if it is worth it.
+def _over_trials(
+    work: Callable[[int, int, int], bool], parameters: Parameters, batch: int, groups: int, given: dict[str, Array]
+) -> None:
+    """Call `work` with the number of each group of trials, its first and its last; in threads if that is worth it.
 
-    Each call returns whether what it met was as it must be; if one was not, `spikes` are searched for the reason.
+    Each call returns whether all that it was given was as it must be. If not, the reason is looked for in `given`.
     """
-    z = next(iter(spikes.values()))
-    batch = len(z)
-    bounds = [batch * group // groups for group in range(groups + 1)]
-    jobs = list(zip(range(groups), bounds[:-1], bounds[1:], strict=True))
-    threads = min(groups, torch.get_num_threads())
-    if threads == 1 or z.size < _WORTH_A_THREAD:
-        fine = [work(*job) for job in jobs]
+    threads = 1 if groups == 1 else min(groups, torch.get_num_threads())
+    if threads == 1 or batch * parameters.n_steps * parameters.n_rec < _WORTH_A_THREAD:
+        fine = True
+        for group in range(groups):
+            fine &= work(group, batch * group // groups, batch * (group + 1) // groups)
     else:
+        numbers = range(groups)
         with ThreadPoolExecutor(threads) as pool:
-            fine = list(pool.map(work, *zip(*jobs, strict=True)))
-    if not all(fine):
-        for name, array in spikes.items():
-            _checks.spikes(name, torch.from_numpy(array), array.shape, "")
+            firsts, lasts = ([batch * (group + after) // groups for group in numbers] for after in (0, 1))
+            fine = all(list(pool.map(work, numbers, firsts, lasts)))
+    if not fine:
+        for name, array in given.items():
+            check = _checks.spikes if name in ("inputs", "run.z") else _checks.tensor
+            check(name, torch.from_numpy(array), array.shape, "")
         raise ValueError("weights must be small enough for a finite output, got an overflow")
 
 
-def _sum_over_trials(work: Callable[..., bool], spikes: dict[str, Array], *shapes: tuple[int, ...]) -> list[Array]:
+def _sum_over_trials(
+    work: Callable[..., bool], parameters: Parameters, batch: int, given: dict[str, Array], *shapes: tuple[int, ...]
+) -> list[Array]:
     """Return the sums that `work(first, last, *sums)` adds up, in arrays of these shapes."""
-    z = next(iter(spikes.values()))
-    groups = min(len(z), _GROUPS)
-    sums = [np.zeros((groups, *shape), z.dtype) for shape in shapes]
-    _over_trials(lambda group, first, last: work(first, last, *(each[group] for each in sums)), groups, spikes)
+    dtype = next(iter(given.values())).dtype
+    groups = min(batch, _GROUPS)
+    sums = [np.zeros((groups, *shape), dtype) for shape in shapes]
+    _over_trials(
+        lambda group, first, last: work(first, last, *[each[group] for each in sums]), parameters, batch, groups, given
+    )
     return [each[0] if groups == 1 else each.sum(axis=0) for each in sums]

@@ -147,3 +147,22 @@ def forward_gradients(trial: Trial) -> ep.Gradients:
                 gradient += da @ w_out @ (a @ w_out - targets[k, t]) * 2 / targets.size
         both.append(torch.from_numpy(gradient))
     return ep.Gradients(both[0], both[1] * (1 - torch.eye(p.n_rec, dtype=torch.float64)))
+
+
+def filtered_rule(
+    p: ep.Parameters,
+    weights: ep.Weights,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    run: ep.Simulation,
+    feedback: torch.Tensor | None = None,
+) -> ep.Gradients:
+    """Return e-prop with a broadcast signal, from traces low-passed by the readout's decay; symmetric if not told."""
+    back = weights.w_out.detach() if feedback is None else feedback
+    now = ep.broadcast_learning_signal(p, weights, run, targets, back)
+    w_in, w_rec = (
+        torch.einsum("btj,btij->ij", now, ep.low_pass(ep.eligibility_traces(p, run, pre).e, p.kappa))
+        for pre in (inputs, ep.previous_spikes(run.z.detach()))
+    )
+    w_out = ep.readout_gradient(p, run, ep.output_error(p, weights, run, targets).detach())
+    return ep.Gradients(w_in, ep.without_self_connections(w_rec), w_out)

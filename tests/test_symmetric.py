@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from helpers import array, error
+from helpers import array, error, filtered_rule
 from test_reference import reference, reference_parameters
 
 import eprop_nb as ep
@@ -17,17 +17,6 @@ def setting() -> tuple[ep.Parameters, ep.Weights, torch.Tensor, torch.Tensor]:
     return reference_parameters(NAME), weights, torch.from_numpy(r["inputs"]), torch.from_numpy(r["y_target"])
 
 
-def rule(p: ep.Parameters, weights: ep.Weights, x: torch.Tensor, y: torch.Tensor, run: ep.Simulation) -> ep.Gradients:
-    """Return symmetric e-prop from traces low-passed by the readout's decay."""
-    now = ep.broadcast_learning_signal(p, weights, run, y, feedback=weights.w_out.detach())
-    w_in, w_rec = (
-        torch.einsum("btj,btij->ij", now, ep.low_pass(ep.eligibility_traces(p, run, pre).e, p.kappa))
-        for pre in (x, ep.previous_spikes(run.z.detach()))
-    )
-    w_out = ep.readout_gradient(p, run, ep.output_error(p, weights, run, y).detach())
-    return ep.Gradients(w_in, ep.without_self_connections(w_rec), w_out)
-
-
 def half_sum(p: ep.Parameters, weights: ep.Weights, run: ep.Simulation, y: torch.Tensor) -> torch.Tensor:
     return 0.5 * ep.output_error(p, weights, run, y).square().sum()
 
@@ -35,7 +24,7 @@ def half_sum(p: ep.Parameters, weights: ep.Weights, run: ep.Simulation, y: torch
 def test_it_is_autograd_s_gradient_of_the_cut_graph_for_all_weights() -> None:
     p, weights, x, y = setting()
     run = ep.simulate(p, weights, x, stop_recurrent_gradient=True)
-    report = ep.compare(rule(p, weights, x, y, run), ep.bptt_gradients(half_sum(p, weights, run, y), weights))
+    report = ep.compare(filtered_rule(p, weights, x, y, run), ep.bptt_gradients(half_sum(p, weights, run, y), weights))
     assert set(report.relative_errors) == {"w_in", "w_rec", "w_out"}
     assert report.max_relative_error < 1e-13
 
@@ -44,7 +33,7 @@ def test_it_is_what_the_authors_program_computed() -> None:
     p, weights, x, y = setting()
     run = ep.simulate(p, weights, x, stop_recurrent_gradient=True)
     loss = half_sum(p, weights, run, y)
-    found, autograd = rule(p, weights, x, y, run), ep.bptt_gradients(loss, weights)
+    found, autograd = filtered_rule(p, weights, x, y, run), ep.bptt_gradients(loss, weights)
     r = reference(NAME)
     assert error(loss[None].detach(), r["loss"][None]) < 1e-13
     for key, ours in (
@@ -66,7 +55,7 @@ def test_the_cut_changes_no_number_of_the_simulation() -> None:
 def test_without_the_cut_it_is_an_approximation_only() -> None:
     p, weights, x, y = setting()
     run = ep.simulate(p, weights, x)
-    report = ep.compare(rule(p, weights, x, y, run), ep.bptt_gradients(half_sum(p, weights, run, y), weights))
+    report = ep.compare(filtered_rule(p, weights, x, y, run), ep.bptt_gradients(half_sum(p, weights, run, y), weights))
     assert report.relative_errors["w_rec"] > 0.01
     assert report.relative_errors["w_out"] < 1e-13  # the readout's own gradient is exact in any case
     assert array(run.z).any()
