@@ -96,22 +96,31 @@ def forward(
     alpha, rho, thr, per_thr, beta, largest_psi, _, after_spike = network
     v, b, v_scaled = neurons[0], neurons[1], neurons[2]
     n_rec = v.shape[0]
+    # Summed apart, as the reference path does: a network whose traces grow would make much of a last bit of v.
+    from_inputs, from_neurons = np.empty_like(v), np.empty_like(v)
     zero, one = v.dtype.type(0), v.dtype.type(1)  # a plain 0.0 would make float64 of float32
     for k in range(psi.shape[0]):
         t = time + k
         for j in range(n_rec):
-            v[j] = alpha[j] * v[j]
-            b[j] = rho[j] * b[j]
+            from_inputs[j] = 0
+            from_neurons[j] = 0
         for s in range(arrived_start[k], arrived_start[k + 1]):
             i = arrived[s]
             for j in range(n_rec):
-                v[j] += w_in[i, j]
+                from_inputs[j] += w_in[i, j]
         for s in range(sent_start[k], sent_start[k + 1]):
             i = sent[s]
-            own = v[i]
+            before = from_neurons[i]
             for j in range(n_rec):
-                v[j] += w_rec[i, j]
-            v[i] = own - thr[i]  # the reset; and no synapse onto itself
+                from_neurons[j] += w_rec[i, j]
+            from_neurons[i] = before  # no synapse onto itself
+        for j in range(n_rec):
+            v[j] = alpha[j] * v[j] + (from_inputs[j] + from_neurons[j])
+        for j in range(n_rec):
+            b[j] = rho[j] * b[j]
+        for s in range(sent_start[k], sent_start[k + 1]):
+            i = sent[s]
+            v[i] -= thr[i]
             b[i] += one
         for j in range(n_rec):
             v_scaled[j] = (v[j] - thr[j] - beta[j] * b[j]) * per_thr[j]
@@ -346,10 +355,27 @@ def new_events(n_steps: int, width: int) -> tuple[Array, Array]:
 
 
 @_compiled
+def new_network(constants: Array, filters: Array, after_spike: int) -> Network:
+    """Take apart what is quicker to pass as one array, [6, n_rec]."""
+    return Network(
+        constants[0], constants[1], constants[2], constants[3], constants[4], constants[5], filters, after_spike
+    )
+
+
+@_compiled
 def run_trials(
-    network: Network, w_in: Array, w_rec: Array, inputs: Array, first: int, last: int, recorded: Array
+    constants: Array,
+    filters: Array,
+    after_spike: int,
+    w_in: Array,
+    w_rec: Array,
+    inputs: Array,
+    first: int,
+    last: int,
+    recorded: Array,
 ) -> bool:
     """Simulate trials; writes z, v, b, v_scaled and psi to recorded [5, batch, time, n_rec]."""
+    network = new_network(constants, filters, after_spike)
     n_steps, n_in = inputs.shape[1:]
     n_rec = w_rec.shape[0]
     arrived, arrived_start = new_events(1, n_in)
@@ -377,7 +403,9 @@ def run_trials(
 
 @_compiled
 def learn_closed_form(
-    network: Network,
+    constants: Array,
+    filters: Array,
+    after_spike: int,
     w_in: Array,
     w_rec: Array,
     w_out: Array,
@@ -393,14 +421,16 @@ def learn_closed_form(
     g_out: Array,
 ) -> bool:
     """Run trials and add their gradients. With the time grow psi, the error and the lists of spikes of one trial."""
+    network = new_network(constants, filters, after_spike)
     n_steps, n_in = inputs.shape[1:]
     n_rec, n_out = w_out.shape
     arrived, arrived_start = new_events(n_steps, n_in)
     sent, sent_start = new_events(n_steps + 1, n_rec)
     psi, error = np.empty((n_steps, n_rec), w_out.dtype), np.empty((n_steps, n_out), w_out.dtype)
     signal = np.empty((BLOCK, n_rec), w_out.dtype)
-    fine = True
-    for trial in range(first, last):
+    fine = all_finite(w_in) and all_finite(w_rec) and all_finite(w_out) and all_finite(feedback)
+    for trial in range(first, last if fine else first):
+        group = ((trial + 1) * len(g_in) - 1) // len(inputs)
         neurons, free = np.zeros((3, n_rec), w_out.dtype), np.zeros(n_rec, np.int64)
         fine &= list_spikes(inputs[trial], arrived, arrived_start)
         forward(network, w_in, w_rec, 0, neurons, free, psi, arrived, arrived_start, sent, sent_start)
@@ -411,21 +441,23 @@ def learn_closed_form(
             spike_counts[trial, sent[s]] += 1
 
         reach(network, np.zeros(n_out, w_out.dtype), error)
-        scatter(error, n_steps, sent, sent_start[1:], g_out)
+        scatter(error, n_steps, sent, sent_start[1:], g_out[group])
         adjoint = new_adjoint(n_rec, psi)
         for begin in range((n_steps - 1) // BLOCK * BLOCK, -1, -BLOCK):
             end = min(begin + BLOCK, n_steps)
             broadcast(feedback, error[begin:end], signal)
             closed_form(network, psi[begin:end], signal, adjoint)
-            scatter(adjoint.rows, end - begin, arrived, arrived_start[begin:], g_in)
-            scatter(adjoint.rows, end - begin, sent, sent_start[begin:], g_rec)
-    no_self_connections(g_rec)
+            scatter(adjoint.rows, end - begin, arrived, arrived_start[begin:], g_in[group])
+            scatter(adjoint.rows, end - begin, sent, sent_start[begin:], g_rec[group])
+        no_self_connections(g_rec[group])
     return fine
 
 
 @_compiled
 def learn_online(
-    network: Network,
+    constants: Array,
+    filters: Array,
+    after_spike: int,
     w_in: Array,
     w_rec: Array,
     w_out: Array,
@@ -441,6 +473,7 @@ def learn_online(
     g_out: Array,
 ) -> bool:
     """Do the same from the first block to the last, in memory that does not grow with the time."""
+    network = new_network(constants, filters, after_spike)
     n_steps, n_in = inputs.shape[1:]
     n_rec, n_out = w_out.shape
     keep, take = network.readout
@@ -448,8 +481,9 @@ def learn_online(
     sent, sent_start = new_events(BLOCK + 1, n_rec)
     psi, signal = np.empty((2, BLOCK, n_rec), w_out.dtype)
     error, mean_loss = np.empty((BLOCK, n_out), w_out.dtype), np.empty((1, n_rec), w_out.dtype)
-    fine = True
-    for trial in range(first, last):
+    fine = all_finite(w_in) and all_finite(w_rec) and all_finite(w_out) and all_finite(feedback)
+    for trial in range(first, last if fine else first):
+        group = ((trial + 1) * len(g_in) - 1) // len(inputs)
         neurons, free = np.zeros((3, n_rec), w_out.dtype), np.zeros(n_rec, np.int64)
         y, low_passed = np.zeros(n_out, w_out.dtype), np.zeros(n_rec, w_out.dtype)
         from_inputs, from_neurons = new_traces(n_in, n_rec, True, w_out), new_traces(n_rec, n_rec, True, w_out)
@@ -471,8 +505,8 @@ def learn_online(
             late *= keep  # what is heard in this block of the low-passed traces from before it
             for i in range(n_rec):
                 for m in range(n_out):
-                    g_out[i, m] += low_passed[i] * late[0, m]
-            scatter(error, n, sent, sent_start[1:], g_out)
+                    g_out[group, i, m] += low_passed[i] * late[0, m]
+            scatter(error, n, sent, sent_start[1:], g_out[group])
             for k in range(n):
                 low_passed *= keep
                 for s in range(sent_start[k + 1], sent_start[k + 2]):
@@ -481,16 +515,18 @@ def learn_online(
             broadcast(feedback, error[:n], signal)
             broadcast(feedback, late, mean_loss)
             factors = find_factors(network, psi[:n], signal, mean_loss[0])
-            carry_traces(network, factors, n, arrived, arrived_start, from_inputs, g_in)
-            carry_traces(network, factors, n, sent, sent_start, from_neurons, g_rec)
+            carry_traces(network, factors, n, arrived, arrived_start, from_inputs, g_in[group])
+            carry_traces(network, factors, n, sent, sent_start, from_neurons, g_rec[group])
             carry_spikes(n, sent, sent_start)
-    no_self_connections(g_rec)
+        no_self_connections(g_rec[group])
     return fine
 
 
 @_compiled
 def sum_closed_form(
-    network: Network,
+    constants: Array,
+    filters: Array,
+    after_spike: int,
     inputs: Array,
     z: Array,
     psi: Array,
@@ -501,11 +537,13 @@ def sum_closed_form(
     g_rec: Array,
 ) -> bool:
     """Add the gradients of trials that have been simulated, for any learning signal [batch, time, n_rec]."""
+    network = new_network(constants, filters, after_spike)
     n_steps, n_rec = psi.shape[1:]
     arrived, arrived_start = new_events(n_steps, inputs.shape[2])
     sent, sent_start = new_events(n_steps + 1, n_rec)
     fine = True
     for trial in range(first, last):
+        group = ((trial + 1) * len(g_in) - 1) // len(inputs)
         fine &= all_finite(psi[trial]) and all_finite(signal[trial])
         fine &= list_spikes(inputs[trial], arrived, arrived_start)
         fine &= list_spikes(z[trial], sent, sent_start[1:])
@@ -513,15 +551,17 @@ def sum_closed_form(
         for begin in range((n_steps - 1) // BLOCK * BLOCK, -1, -BLOCK):
             end = min(begin + BLOCK, n_steps)
             closed_form(network, psi[trial, begin:end], signal[trial, begin:end], adjoint)
-            scatter(adjoint.rows, end - begin, arrived, arrived_start[begin:], g_in)
-            scatter(adjoint.rows, end - begin, sent, sent_start[begin:], g_rec)
-    no_self_connections(g_rec)
+            scatter(adjoint.rows, end - begin, arrived, arrived_start[begin:], g_in[group])
+            scatter(adjoint.rows, end - begin, sent, sent_start[begin:], g_rec[group])
+        no_self_connections(g_rec[group])
     return fine
 
 
 @_compiled
 def sum_online(
-    network: Network,
+    constants: Array,
+    filters: Array,
+    after_spike: int,
     inputs: Array,
     z: Array,
     psi: Array,
@@ -532,11 +572,13 @@ def sum_online(
     g_rec: Array,
 ) -> bool:
     """Do the same from the first block to the last, in memory that does not grow with the time."""
+    network = new_network(constants, filters, after_spike)
     n_steps, n_rec = psi.shape[1:]
     arrived, arrived_start = new_events(BLOCK, inputs.shape[2])
     sent, sent_start = new_events(BLOCK + 1, n_rec)
     fine = True
     for trial in range(first, last):
+        group = ((trial + 1) * len(g_in) - 1) // len(inputs)
         fine &= all_finite(psi[trial]) and all_finite(signal[trial])
         from_inputs, from_neurons = new_traces(inputs.shape[2], n_rec, False, psi), new_traces(n_rec, n_rec, False, psi)
         sent_start[:] = 0
@@ -545,16 +587,19 @@ def sum_online(
             fine &= list_spikes(inputs[trial, begin:end], arrived, arrived_start)
             fine &= list_spikes(z[trial, begin:end], sent, sent_start[1:])
             factors = find_factors(network, psi[trial, begin:end], signal[trial, begin:end], network.alpha)
-            carry_traces(network, factors, end - begin, arrived, arrived_start, from_inputs, g_in)
-            carry_traces(network, factors, end - begin, sent, sent_start, from_neurons, g_rec)
+            carry_traces(network, factors, end - begin, arrived, arrived_start, from_inputs, g_in[group])
+            carry_traces(network, factors, end - begin, sent, sent_start, from_neurons, g_rec[group])
             carry_spikes(end - begin, sent, sent_start)
-    no_self_connections(g_rec)
+        no_self_connections(g_rec[group])
     return fine
 
 
 @_compiled
-def read_trials(network: Network, w_out: Array, z: Array, first: int, last: int, output: Array) -> bool:
+def read_trials(
+    constants: Array, filters: Array, after_spike: int, w_out: Array, z: Array, first: int, last: int, output: Array
+) -> bool:
     """Run the readout over trials that have been simulated; writes the output [batch, time, n_out]."""
+    network = new_network(constants, filters, after_spike)
     sent, sent_start = new_events(z.shape[1] + 1, z.shape[2])
     fine = True
     for trial in range(first, last):
@@ -564,14 +609,18 @@ def read_trials(network: Network, w_out: Array, z: Array, first: int, last: int,
 
 
 @_compiled
-def sum_readout(network: Network, z: Array, error: Array, first: int, last: int, g_out: Array) -> bool:
+def sum_readout(
+    constants: Array, filters: Array, after_spike: int, z: Array, error: Array, first: int, last: int, g_out: Array
+) -> bool:
     """Add the readout's gradient of trials that have been simulated, for any dE/dy [batch, time, n_out]."""
+    network = new_network(constants, filters, after_spike)
     sent, sent_start = new_events(z.shape[1] + 1, z.shape[2])
     fine = True
     for trial in range(first, last):
         fine &= list_spikes(z[trial], sent, sent_start[1:])
+        group = ((trial + 1) * len(g_out) - 1) // len(z)
         fine &= all_finite(error[trial])
         reached = error[trial].copy()
         reach(network, np.zeros(error.shape[2], error.dtype), reached)
-        scatter(reached, z.shape[1], sent, sent_start[1:], g_out)
+        scatter(reached, z.shape[1], sent, sent_start[1:], g_out[group])
     return fine

@@ -106,22 +106,21 @@ def broadcast_gradients(
     ``simulate(..., stop_recurrent_gradient=True)``.
     """
     online = _checks.one_of("method", method, METHODS) == "online"
-    p, network, (w_in, w_rec, w_out) = parameters, *_network_and_weights(parameters, weights)
+    p, (w_in, w_rec, w_out) = parameters, _weights(parameters, weights)
     dtype = w_in.dtype
     x = _array("inputs", inputs, (None, p.n_steps, p.n_in), "[batch, time, n_in]", dtype)
     batch = x.shape[0]
     y = _array("targets", targets, (batch, p.n_steps, p.n_out), "[batch, time, n_out]", dtype)
     b = w_out if feedback is None else _array("feedback", feedback, w_out.shape, "[n_rec, n_out]", dtype)
-    _finite("feedback", b)
-    kernel = _kernels.learn_online if online else _kernels.learn_closed_form
+    kernel, network = _kernels.learn_online if online else _kernels.learn_closed_form, _network(p, dtype)
     to_neurons = np.ascontiguousarray(b.T)
     loss, spike_counts = np.empty(batch), np.zeros((batch, p.n_rec), np.int64)
 
     def learn(first: int, last: int, *sums: Array) -> bool:
-        return kernel(network, w_in, w_rec, w_out, to_neurons, x, y, first, last, loss, spike_counts, *sums)
+        return kernel(*network, w_in, w_rec, w_out, to_neurons, x, y, first, last, loss, spike_counts, *sums)
 
-    given = {"inputs": x, "targets": y}
-    sums = _sum_over_trials(learn, p, batch, given, w_in.shape, w_rec.shape, w_out.shape)
+    given = {"weights.w_in": w_in, "weights.w_rec": w_rec, "weights.w_out": w_out, "feedback": b, "inputs": x}
+    sums = _sum_over_trials(learn, p, batch, given | {"targets": y}, w_in.shape, w_rec.shape, w_out.shape)
     return Learning(math.fsum(loss), Gradients(*sums), spike_counts)
 
 
@@ -152,12 +151,13 @@ def simulate(parameters: Parameters, weights: Weights, inputs: Array | Tensor) -
     -----
     Bellec et al. (2020), equations (6) to (10) of Methods, in the time convention of the authors' program.
     """
-    p, network, (w_in, w_rec, _) = parameters, *_network_and_weights(parameters, weights)
+    p, (w_in, w_rec, w_out) = parameters, _weights(parameters, weights)
     x = _array("inputs", inputs, (None, p.n_steps, p.n_in), "[batch, time, n_in]", w_in.dtype)
-    recorded = np.empty((5, len(x), p.n_steps, p.n_rec), w_in.dtype)
+    _finite(w_in, w_rec, w_out)
+    network, recorded = _network(p, w_in.dtype), np.empty((5, len(x), p.n_steps, p.n_rec), w_in.dtype)
 
-    def run(_: int, first: int, last: int) -> bool:
-        return _kernels.run_trials(network, w_in, w_rec, x, first, last, recorded)
+    def run(first: int, last: int) -> bool:
+        return _kernels.run_trials(*network, w_in, w_rec, x, first, last, recorded)
 
     _over_trials(run, p, len(x), len(x), {"inputs": x})
     return Simulation(*recorded)
@@ -184,12 +184,13 @@ def readout(parameters: Parameters, weights: Weights, run: Simulation | simulati
     -----
     Bellec et al. (2020), equation (11), with the factor 1 − κ of the authors' program and no bias.
     """
-    p, network, (_, _, w_out) = parameters, *_network_and_weights(parameters, weights)
+    p, (w_in, w_rec, w_out) = parameters, _weights(parameters, weights)
     z = _run(p, run, w_out.dtype)[0]
-    output = np.empty((*z.shape[:2], p.n_out), z.dtype)
+    _finite(w_in, w_rec, w_out)
+    network, output = _network(p, z.dtype), np.empty((*z.shape[:2], p.n_out), z.dtype)
 
-    def read(_: int, first: int, last: int) -> bool:
-        return _kernels.read_trials(network, w_out, z, first, last, output)
+    def read(first: int, last: int) -> bool:
+        return _kernels.read_trials(*network, w_out, z, first, last, output)
 
     _over_trials(read, p, len(z), len(z), {"run.z": z})
     return output
@@ -241,7 +242,7 @@ def eprop_gradients(
     kernel = _kernels.sum_online if online else _kernels.sum_closed_form
 
     def add(first: int, last: int, g_in: Array, g_rec: Array) -> bool:
-        return kernel(network, x, z, psi, learning_signal, first, last, g_in, g_rec)
+        return kernel(*network, x, z, psi, learning_signal, first, last, g_in, g_rec)
 
     given = {"run.z": z, "run.psi": psi, "inputs": x, "signal": learning_signal}
     sums = _sum_over_trials(add, p, len(z), given, (p.n_in, p.n_rec), (p.n_rec, p.n_rec))
@@ -272,33 +273,28 @@ def readout_gradient(
     error = _array("output_signal", output_signal, (*z.shape[:2], p.n_out), "[batch, time, n_out]", z.dtype)
 
     def add(first: int, last: int, g_out: Array) -> bool:
-        return _kernels.sum_readout(network, z, error, first, last, g_out)
+        return _kernels.sum_readout(*network, z, error, first, last, g_out)
 
     given = {"run.z": z, "output_signal": error}
     return _sum_over_trials(add, p, len(z), given, (p.n_rec, p.n_out))[0]
 
 
 @lru_cache(maxsize=64)
-def _network(parameters: Parameters, dtype: np.dtype[Any]) -> _kernels.Network:
+def _network(parameters: Parameters, dtype: np.dtype[Any]) -> tuple[Array, Array, int]:
+    """Return the constants of the neurons, in the order of `_kernels.Network`."""
     p, thr = parameters, np.array(parameters.threshold_per_neuron)
-    constants = (p.alpha, p.rho, thr, 1 / thr, p.beta_per_neuron, p.dampening / thr, (p.kappa, 1 - p.kappa))
-    alpha, rho, thr, per_thr, beta, largest_psi, filters = (np.array(values, dtype) for values in constants)
-    return _kernels.Network(alpha, rho, thr, per_thr, beta, largest_psi, filters, max(p.n_ref - 1, 0))
+    constants = np.array([p.alpha, p.rho, thr, 1 / thr, p.beta_per_neuron, p.dampening / thr], dtype)
+    return constants, np.array([p.kappa, 1 - p.kappa], dtype), max(p.n_ref - 1, 0)
 
 
-def _network_and_weights(
-    parameters: Parameters, weights: Weights
-) -> tuple[_kernels.Network, tuple[Array, Array, Array]]:
+def _weights(parameters: Parameters, weights: Weights) -> tuple[Array, Array, Array]:
+    """Return the weights as arrays, checked but for NaN and infinity."""
     _checks.instance("parameters", parameters, Parameters)
     _checks.instance("weights", weights, Weights)
-    p = parameters
-    w_in = _array("weights.w_in", weights.w_in, (p.n_in, p.n_rec), "[n_in, n_rec]")
-    w_rec = _array("weights.w_rec", weights.w_rec, (p.n_rec, p.n_rec), "[n_rec, n_rec]", w_in.dtype)
-    w_out = _array("weights.w_out", weights.w_out, (p.n_rec, p.n_out), "[n_rec, n_out]", w_in.dtype)
-    _finite("weights.w_in", w_in)
-    _finite("weights.w_rec", w_rec)
-    _finite("weights.w_out", w_out)
-    return _network(p, w_in.dtype), (w_in, w_rec, w_out)
+    p, n_rec = parameters, parameters.n_rec
+    w_in = _array("weights.w_in", weights.w_in, (p.n_in, n_rec), "[n_in, n_rec]")
+    w_rec = _array("weights.w_rec", weights.w_rec, (n_rec, n_rec), "[n_rec, n_rec]", w_in.dtype)
+    return w_in, w_rec, _array("weights.w_out", weights.w_out, (n_rec, p.n_out), "[n_rec, n_out]", w_in.dtype)
 
 
 def _run(
@@ -317,49 +313,46 @@ def _array(
     name: str, value: object, shape: tuple[int | None, ...], axes: str, dtype: np.dtype[Any] | None = None
 ) -> Array:
     """Return `value` as an array that compiled code can take; raise as `eprop_nb` does if it is not what is wanted."""
-    if isinstance(value, Tensor):
+    if isinstance(value, np.ndarray):
+        array = value
+    elif isinstance(value, Tensor):
         if value.device.type != "cpu":
             raise ValueError(f"{name} must be on the device cpu, where compiled code runs, got {value.device}")
         like = None if dtype is None else torch.empty(0, dtype=getattr(torch, dtype.name))
         array = _checks.tensor(name, value, shape, axes, like).detach().numpy()
-    elif isinstance(value, np.ndarray):
-        array = value
     else:
         raise TypeError(f"{name} must be a NumPy array or a torch.Tensor {axes}, got {type(value).__name__}")
-    batch_fits = shape[0] is None and array.ndim == len(shape) and array.shape[0] > 0
-    if array.shape[1:] != shape[1:] or not (batch_fits or array.shape[0] == shape[0]):
+    if array.shape != shape and not (shape[0] is None and array.shape[1:] == shape[1:] and array.size):
         _checks.tensor(name, torch.empty(array.shape), shape, axes)  # raises, and says what is wanted
     if array.dtype != dtype:
         if array.dtype not in (np.float32, np.float64):
             raise TypeError(f"{name} must be of dtype float32 or float64, got {array.dtype}")
         if dtype is not None:
             raise TypeError(f"{name} must be of dtype {dtype}, as the other arrays are, got {array.dtype}")
-    flags = array.flags  # one version is compiled for one layout, and a read-only array would count as another
-    return array if flags.c_contiguous and flags.writeable and flags.aligned else array.copy(order="C")
+    # One version is compiled for one layout, and for arrays that could be written, though these are only read.
+    return array if array.flags.carray else array.copy(order="C")
 
 
-def _finite(name: str, array: Array) -> None:
-    if not _kernels.all_finite(array):
-        raise ValueError(f"{name} must be finite, got NaN or infinite entries")
+def _finite(*weights: Array) -> None:
+    for name, array in zip(Weights._fields, weights, strict=True):
+        if not _kernels.all_finite(array):
+            _checks.tensor(f"weights.{name}", torch.from_numpy(array), array.shape, "")  # raises
 
 
 def _over_trials(
-    work: Callable[[int, int, int], bool], parameters: Parameters, batch: int, groups: int, given: dict[str, Array]
+    work: Callable[[int, int], bool], parameters: Parameters, batch: int, groups: int, given: dict[str, Array]
 ) -> None:
-    """Call `work` with the number of each group of trials, its first and its last; in threads if that is worth it.
+    """Call `work` with the first and the last trial of each group, in threads; or at once, if that is quicker.
 
-    Each call returns whether all that it was given was as it must be. If not, the reason is looked for in `given`.
+    It returns whether all that it was given was as it must be. If not, the reason is looked for in `given`.
     """
     threads = 1 if groups == 1 else min(groups, torch.get_num_threads())
     if threads == 1 or batch * parameters.n_steps * parameters.n_rec < _WORTH_A_THREAD:
-        fine = True
-        for group in range(groups):
-            fine &= work(group, batch * group // groups, batch * (group + 1) // groups)
+        fine = work(0, batch)
     else:
-        numbers = range(groups)
+        bounds = [batch * group // groups for group in range(groups + 1)]
         with ThreadPoolExecutor(threads) as pool:
-            firsts, lasts = ([batch * (group + after) // groups for group in numbers] for after in (0, 1))
-            fine = all(list(pool.map(work, numbers, firsts, lasts)))
+            fine = all(list(pool.map(work, bounds[:-1], bounds[1:])))
     if not fine:
         for name, array in given.items():
             check = _checks.spikes if name in ("inputs", "run.z") else _checks.tensor
@@ -370,11 +363,9 @@ def _over_trials(
 def _sum_over_trials(
     work: Callable[..., bool], parameters: Parameters, batch: int, given: dict[str, Array], *shapes: tuple[int, ...]
 ) -> list[Array]:
-    """Return the sums that `work(first, last, *sums)` adds up, in arrays of these shapes."""
+    """Return the sums over all trials of what `work(first, last, *sums)` adds up for each group of them."""
     dtype = next(iter(given.values())).dtype
     groups = min(batch, _GROUPS)
     sums = [np.zeros((groups, *shape), dtype) for shape in shapes]
-    _over_trials(
-        lambda group, first, last: work(first, last, *[each[group] for each in sums]), parameters, batch, groups, given
-    )
+    _over_trials(lambda first, last: work(first, last, *sums), parameters, batch, groups, given)
     return [each[0] if groups == 1 else each.sum(axis=0) for each in sums]
