@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 READY := $(VENV)/.ready
+PEERS := $(VENV)/.peers
 BUILD := $(BIN)/jupyter-book build . --warningiserror --nitpick --keep-going --quiet
 # A second run of a chapter's checks, on the plainest code path of the CPU and with one thread:
 # what a chapter prints must not hang on which instructions summed its numbers.
 PLAIN := ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test weigh verify serve live notebooks lock clean
+.PHONY: help book test bench weigh verify serve live notebooks lock clean
 
 help: ## say what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +38,13 @@ test: book ## unit tests, the pages in a browser, every chapter against its comm
 	$(BIN)/pytest
 	$(BIN)/pytest --nbval --nbval-current-env book
 	$(PLAIN) $(BIN)/pytest --nbval --nbval-current-env book
+
+$(PEERS): benchmarks/requirements.txt $(READY)
+	$(BIN)/python -m pip install --quiet --requirement $< --constraint constraints.txt
+	@touch $@
+
+bench: $(PEERS) ## time the compiled path against PyTorch and JAX side by side, for the figures in chapter 8
+	$(BIN)/python benchmarks/speed.py
 
 weigh: book ## weigh the pages, and time their sliders and their loading in a browser
 	$(BIN)/python benchmarks/weigh.py

@@ -91,16 +91,16 @@ def forward(
 ) -> None:
     """Run the neurons through the block that begins at `time`; writes psi [k, n_rec] and the spikes they send.
 
-    The state is `neurons`, with v, b and v_scaled as its rows, and `free`, the first step in which each may fire again.
+    The state is `neurons`, with v, b and v_scaled as its first rows (the others are room to add up in), and `free`, the
+    first step in which each may fire again.
     """
     alpha, rho, thr, per_thr, beta, largest_psi, _, after_spike = network
-    v, b, v_scaled = neurons[0], neurons[1], neurons[2]
+    v, b, v_scaled, from_inputs, from_neurons = neurons[0], neurons[1], neurons[2], neurons[3], neurons[4]
     n_rec = v.shape[0]
-    # Summed apart, as the reference path does: a network whose traces grow would make much of a last bit of v.
-    from_inputs, from_neurons = np.empty_like(v), np.empty_like(v)
     zero, one = v.dtype.type(0), v.dtype.type(1)  # a plain 0.0 would make float64 of float32
     for k in range(psi.shape[0]):
         t = time + k
+        # Summed apart, as the reference path does: a network whose traces grow would make much of a last bit of v.
         for j in range(n_rec):
             from_inputs[j] = 0
             from_neurons[j] = 0
@@ -169,14 +169,14 @@ def read(network: Network, w_out: Array, y: Array, sent: Array, sent_start: Arra
 
 
 @_compiled
-def subtract(targets: Array, output: Array) -> bool:
-    """Turn the output [k, n_out] into the error y − y*, in place; return whether all of it is finite."""
-    fine = True
+def subtract(targets: Array, output: Array) -> float:
+    """Turn the output [k, n_out] into the error y − y*, in place; return half the sum of its squares."""
+    loss = 0.0
     for k in range(output.shape[0]):
         for m in range(output.shape[1]):
             output[k, m] -= targets[k, m]
-            fine &= np.isfinite(output[k, m])
-    return fine
+            loss += 0.5 * output[k, m] * output[k, m]
+    return loss
 
 
 # --------------------------------------------------------------------------------------------------------- backwards
@@ -212,20 +212,21 @@ class Adjoint(NamedTuple):
     rows: Array  # d(k), by a spike that arrives in step k, [k, n_rec]
     d: Array  # the same in the first step; before the call, in the step after the block [n_rec]
     a: Array  # by the adaptation at the beginning of the block; before the call, at its end [n_rec]
+    c: Array  # room for the closed form [n_rec]
 
 
 @_compiled
 def new_adjoint(n_rec: int, like: Array) -> Adjoint:
     """Make room for a block, with zeros after it."""
-    return Adjoint(np.empty((BLOCK, n_rec), like.dtype), np.zeros(n_rec, like.dtype), np.zeros(n_rec, like.dtype))
+    vectors = np.zeros((3, n_rec), like.dtype)
+    return Adjoint(np.empty((BLOCK, n_rec), like.dtype), vectors[0], vectors[1], vectors[2])
 
 
 @_compiled
 def closed_form(network: Network, psi: Array, signal: Array, adjoint: Adjoint) -> None:
     """Run the closed form backwards through a block, for a learning signal [k, n_rec]."""
     alpha, rho, beta = network.alpha, network.rho, network.beta
-    rows, d, a = adjoint
-    c = np.empty_like(a)
+    rows, d, a, c = adjoint
     for k in range(psi.shape[0] - 1, -1, -1):
         for j in range(a.shape[0]):
             c[j] = psi[k, j] * (signal[k, j] + a[j])
@@ -383,7 +384,7 @@ def run_trials(
     psi = np.empty((1, n_rec), w_rec.dtype)
     fine = True
     for trial in range(first, last):
-        neurons, free = np.zeros((3, n_rec), w_rec.dtype), np.zeros(n_rec, np.int64)
+        neurons, free = np.zeros((5, n_rec), w_rec.dtype), np.zeros(n_rec, np.int64)
         sent_start[:] = 0
         for t in range(n_steps):
             fine &= list_spikes(inputs[trial, t : t + 1], arrived, arrived_start)
@@ -431,12 +432,12 @@ def learn_closed_form(
     fine = all_finite(w_in) and all_finite(w_rec) and all_finite(w_out) and all_finite(feedback)
     for trial in range(first, last if fine else first):
         group = ((trial + 1) * len(g_in) - 1) // len(inputs)
-        neurons, free = np.zeros((3, n_rec), w_out.dtype), np.zeros(n_rec, np.int64)
+        neurons, free = np.zeros((5, n_rec), w_out.dtype), np.zeros(n_rec, np.int64)
         fine &= list_spikes(inputs[trial], arrived, arrived_start)
         forward(network, w_in, w_rec, 0, neurons, free, psi, arrived, arrived_start, sent, sent_start)
         read(network, w_out, np.zeros(n_out, w_out.dtype), sent, sent_start, error)
-        fine &= subtract(targets[trial], error)
-        loss[trial] = 0.5 * np.sum(error * error)
+        loss[trial] = subtract(targets[trial], error)
+        fine &= np.isfinite(loss[trial])
         for s in range(sent_start[n_steps + 1]):
             spike_counts[trial, sent[s]] += 1
 
@@ -484,7 +485,7 @@ def learn_online(
     fine = all_finite(w_in) and all_finite(w_rec) and all_finite(w_out) and all_finite(feedback)
     for trial in range(first, last if fine else first):
         group = ((trial + 1) * len(g_in) - 1) // len(inputs)
-        neurons, free = np.zeros((3, n_rec), w_out.dtype), np.zeros(n_rec, np.int64)
+        neurons, free = np.zeros((5, n_rec), w_out.dtype), np.zeros(n_rec, np.int64)
         y, low_passed = np.zeros(n_out, w_out.dtype), np.zeros(n_rec, w_out.dtype)
         from_inputs, from_neurons = new_traces(n_in, n_rec, True, w_out), new_traces(n_rec, n_rec, True, w_out)
         sent_start[:] = 0
@@ -495,8 +496,7 @@ def learn_online(
             fine &= list_spikes(inputs[trial, begin:end], arrived, arrived_start)
             forward(network, w_in, w_rec, begin, neurons, free, psi[:n], arrived, arrived_start, sent, sent_start)
             read(network, w_out, y, sent, sent_start, error[:n])
-            fine &= subtract(targets[trial, begin:end], error[:n])
-            loss[trial] += 0.5 * np.sum(error[:n] * error[:n])
+            loss[trial] += subtract(targets[trial, begin:end], error[:n])
             for s in range(sent_start[1], sent_start[n + 1]):
                 spike_counts[trial, sent[s]] += 1
 
@@ -518,6 +518,7 @@ def learn_online(
             carry_traces(network, factors, n, arrived, arrived_start, from_inputs, g_in[group])
             carry_traces(network, factors, n, sent, sent_start, from_neurons, g_rec[group])
             carry_spikes(n, sent, sent_start)
+        fine &= np.isfinite(loss[trial])
         no_self_connections(g_rec[group])
     return fine
 

@@ -106,22 +106,28 @@ def broadcast_gradients(
     ``simulate(..., stop_recurrent_gradient=True)``.
     """
     online = _checks.one_of("method", method, METHODS) == "online"
-    p, (w_in, w_rec, w_out) = parameters, _weights(parameters, weights)
-    dtype = w_in.dtype
-    x = _array("inputs", inputs, (None, p.n_steps, p.n_in), "[batch, time, n_in]", dtype)
+    w_in, w_rec, w_out = _weights(parameters, weights)
+    n_steps, dtype = parameters.n_steps, w_in.dtype
+    x = _array("inputs", inputs, (None, n_steps, w_in.shape[0]), "[batch, time, n_in]", dtype)
     batch = x.shape[0]
-    y = _array("targets", targets, (batch, p.n_steps, p.n_out), "[batch, time, n_out]", dtype)
+    y = _array("targets", targets, (batch, n_steps, w_out.shape[1]), "[batch, time, n_out]", dtype)
     b = w_out if feedback is None else _array("feedback", feedback, w_out.shape, "[n_rec, n_out]", dtype)
-    kernel, network = _kernels.learn_online if online else _kernels.learn_closed_form, _network(p, dtype)
-    to_neurons = np.ascontiguousarray(b.T)
-    loss, spike_counts = np.empty(batch), np.zeros((batch, p.n_rec), np.int64)
+    to_neurons, network = np.ascontiguousarray(b.T), _network(parameters, dtype)
+    kernel = _kernels.learn_online if online else _kernels.learn_closed_form
 
-    def learn(first: int, last: int, *sums: Array) -> bool:
-        return kernel(*network, w_in, w_rec, w_out, to_neurons, x, y, first, last, loss, spike_counts, *sums)
+    groups = min(batch, _GROUPS)
+    loss, spike_counts = np.empty(batch), np.zeros((batch, w_rec.shape[0]), np.int64)
+    g_in, g_rec, g_out = (np.zeros((groups, *w.shape), dtype) for w in (w_in, w_rec, w_out))
 
-    given = {"weights.w_in": w_in, "weights.w_rec": w_rec, "weights.w_out": w_out, "feedback": b, "inputs": x}
-    sums = _sum_over_trials(learn, p, batch, given | {"targets": y}, w_in.shape, w_rec.shape, w_out.shape)
-    return Learning(math.fsum(loss), Gradients(*sums), spike_counts)
+    def learn(first: int, last: int) -> bool:
+        return kernel(
+            *network, w_in, w_rec, w_out, to_neurons, x, y, first, last, loss, spike_counts, g_in, g_rec, g_out
+        )
+
+    if not (learn(0, 1) if batch == 1 else _side_by_side(learn, batch, groups, parameters)):
+        given = {"weights.w_in": w_in, "weights.w_rec": w_rec, "weights.w_out": w_out, "inputs": x, "targets": y}
+        raise _reason(given | {"feedback": b})
+    return Learning(math.fsum(loss), Gradients(_total(g_in), _total(g_rec), _total(g_out)), spike_counts)
 
 
 def simulate(parameters: Parameters, weights: Weights, inputs: Array | Tensor) -> Simulation:
@@ -159,7 +165,8 @@ def simulate(parameters: Parameters, weights: Weights, inputs: Array | Tensor) -
     def run(first: int, last: int) -> bool:
         return _kernels.run_trials(*network, w_in, w_rec, x, first, last, recorded)
 
-    _over_trials(run, p, len(x), len(x), {"inputs": x})
+    if not _side_by_side(run, len(x), len(x), p):
+        raise _reason({"inputs": x})
     return Simulation(*recorded)
 
 
@@ -192,7 +199,8 @@ def readout(parameters: Parameters, weights: Weights, run: Simulation | simulati
     def read(first: int, last: int) -> bool:
         return _kernels.read_trials(*network, w_out, z, first, last, output)
 
-    _over_trials(read, p, len(z), len(z), {"run.z": z})
+    if not _side_by_side(read, len(z), len(z), p):
+        raise _reason({"run.z": z})
     return output
 
 
@@ -240,13 +248,15 @@ def eprop_gradients(
     x = _array("inputs", inputs, (*z.shape[:2], p.n_in), "[batch, time, n_in]", z.dtype)
     learning_signal = _array("signal", signal, z.shape, "[batch, time, n_rec]", z.dtype)
     kernel = _kernels.sum_online if online else _kernels.sum_closed_form
+    groups = min(len(z), _GROUPS)
+    g_in, g_rec = (np.zeros((groups, n_pre, p.n_rec), z.dtype) for n_pre in (p.n_in, p.n_rec))
 
-    def add(first: int, last: int, g_in: Array, g_rec: Array) -> bool:
+    def add(first: int, last: int) -> bool:
         return kernel(*network, x, z, psi, learning_signal, first, last, g_in, g_rec)
 
-    given = {"run.z": z, "run.psi": psi, "inputs": x, "signal": learning_signal}
-    sums = _sum_over_trials(add, p, len(z), given, (p.n_in, p.n_rec), (p.n_rec, p.n_rec))
-    return Gradients(*sums)
+    if not _side_by_side(add, len(z), groups, p):
+        raise _reason({"run.z": z, "run.psi": psi, "inputs": x, "signal": learning_signal})
+    return Gradients(_total(g_in), _total(g_rec))
 
 
 def readout_gradient(
@@ -272,11 +282,15 @@ def readout_gradient(
     network = _network(p, z.dtype)
     error = _array("output_signal", output_signal, (*z.shape[:2], p.n_out), "[batch, time, n_out]", z.dtype)
 
-    def add(first: int, last: int, g_out: Array) -> bool:
+    groups = min(len(z), _GROUPS)
+    g_out = np.zeros((groups, p.n_rec, p.n_out), z.dtype)
+
+    def add(first: int, last: int) -> bool:
         return _kernels.sum_readout(*network, z, error, first, last, g_out)
 
-    given = {"run.z": z, "output_signal": error}
-    return _sum_over_trials(add, p, len(z), given, (p.n_rec, p.n_out))[0]
+    if not _side_by_side(add, len(z), groups, p):
+        raise _reason({"run.z": z, "output_signal": error})
+    return _total(g_out)
 
 
 @lru_cache(maxsize=64)
@@ -339,33 +353,28 @@ def _finite(*weights: Array) -> None:
             _checks.tensor(f"weights.{name}", torch.from_numpy(array), array.shape, "")  # raises
 
 
-def _over_trials(
-    work: Callable[[int, int], bool], parameters: Parameters, batch: int, groups: int, given: dict[str, Array]
-) -> None:
-    """Call `work` with the first and the last trial of each group, in threads; or at once, if that is quicker.
+def _side_by_side(work: Callable[[int, int], bool], batch: int, groups: int, parameters: Parameters) -> bool:
+    """Call `work` with the first and the last trial of each group, in threads; or for all at once, if that is quicker.
 
-    It returns whether all that it was given was as it must be. If not, the reason is looked for in `given`.
+    It returns whether all that it met was as it must be.
     """
     threads = 1 if groups == 1 else min(groups, torch.get_num_threads())
     if threads == 1 or batch * parameters.n_steps * parameters.n_rec < _WORTH_A_THREAD:
-        fine = work(0, batch)
-    else:
-        bounds = [batch * group // groups for group in range(groups + 1)]
-        with ThreadPoolExecutor(threads) as pool:
-            fine = all(list(pool.map(work, bounds[:-1], bounds[1:])))
-    if not fine:
-        for name, array in given.items():
-            check = _checks.spikes if name in ("inputs", "run.z") else _checks.tensor
-            check(name, torch.from_numpy(array), array.shape, "")
-        raise ValueError("weights must be small enough for a finite output, got an overflow")
+        return work(0, batch)
+    bounds = [batch * group // groups for group in range(groups + 1)]
+    with ThreadPoolExecutor(threads) as pool:
+        return all(list(pool.map(work, bounds[:-1], bounds[1:])))
 
 
-def _sum_over_trials(
-    work: Callable[..., bool], parameters: Parameters, batch: int, given: dict[str, Array], *shapes: tuple[int, ...]
-) -> list[Array]:
-    """Return the sums over all trials of what `work(first, last, *sums)` adds up for each group of them."""
-    dtype = next(iter(given.values())).dtype
-    groups = min(batch, _GROUPS)
-    sums = [np.zeros((groups, *shape), dtype) for shape in shapes]
-    _over_trials(lambda first, last: work(first, last, *sums), parameters, batch, groups, given)
-    return [each[0] if groups == 1 else each.sum(axis=0) for each in sums]
+def _total(sums: Array) -> Array:
+    """Return the sum over the groups of trials, in their order."""
+    total: Array = sums[0] if len(sums) == 1 else sums.sum(axis=0)
+    return total
+
+
+def _reason(given: dict[str, Array]) -> ValueError:
+    """Raise what is wrong with one of the arrays, or return what else must have gone wrong."""
+    for name, array in given.items():
+        check = _checks.spikes if name in ("inputs", "run.z") else _checks.tensor
+        check(name, torch.from_numpy(array), array.shape, "")
+    return ValueError("weights must be small enough for a finite loss, got an overflow")

@@ -1,0 +1,68 @@
+"""The benchmark measures what it says, and refuses a program that is fast and wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import programs
+import pytest
+import speed
+import torch
+from helpers import says
+
+SCRIPT = Path(speed.__file__)
+SMALL = {"n_rec": 10, "n_steps": 150, "batch": 2, "n_in": 5, "rate_in": 200.0}
+HERE = [name for name in programs.PROGRAMS if not name.startswith("JAX")]  # `make bench` installs JAX, `make test` not
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_every_program_finds_the_gradient_and_is_measured(name: str) -> None:
+    threads = torch.get_num_threads()
+    found = speed.measure(name, SMALL, threads)
+    assert 0 < found["error"] < 1e-12 or name == "PyTorch, closed form"  # which is its own right answer
+    assert 0 < found["fastest_s"] <= found["median_s"]
+    assert found["calls"] >= 5
+
+
+def test_a_program_that_is_wrong_gets_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(problem: programs.Problem) -> programs.Call:
+        w_in, w_rec, w_out = programs.compiled(problem, "closed_form")()
+        return lambda: (w_in, 1.001 * np.asarray(w_rec), w_out)
+
+    monkeypatch.setitem(programs.PROGRAMS, "wrong", wrong)
+    with pytest.raises(ValueError, match=says("wrong must find the gradient", "1.0e-03")):
+        speed.measure("wrong", SMALL, torch.get_num_threads())
+
+
+def test_a_program_that_cannot_run_is_left_out_with_its_reason() -> None:
+    found = speed.in_own_process("COBOL", SMALL, 1)
+    assert found == {"left_out": "KeyError: 'COBOL'"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the largest size of a process, and forgets it")
+def test_the_peak_of_memory_is_that_of_the_call() -> None:
+    size = SMALL | {"n_rec": 100, "n_steps": 1000, "batch": 1}
+    found = {name: speed.in_own_process(name, size, 1)["peak_kB"] for name in ("compiled, online", "PyTorch, traces")}
+    assert found["PyTorch, traces"] > 8 * 1000 * 100 * 100 / 1000  # of the recurrent synapses alone
+    assert found["compiled, online"] < 8 * 1000 * 100 / 1000 * 2
+
+
+def test_the_committed_results_are_whole() -> None:
+    path = Path(__file__).parent.parent / "book" / "data" / "benchmark.json"
+    results = json.loads(path.read_text(encoding="utf-8"))
+    groups = {row["group"] for row in results["measurements"]}
+    assert groups == {"sizes", *speed.SWEEPS}
+    assert {row["program"] for row in results["measurements"]} == set(programs.PROGRAMS)
+    measured = [row for row in results["measurements"] if "median_s" in row]
+    assert all(row["error"] < speed.TOLERANCE for row in measured)
+    assert len(measured) > 0.9 * len(results["measurements"])
+    assert results["conditions"]["jax"] != "not installed"
+
+
+def test_it_says_how_it_is_run() -> None:
+    said = subprocess.run([sys.executable, str(SCRIPT), "--help"], capture_output=True, text=True, check=True).stdout
+    assert "--quick" in said
