@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
+RESULTS ?= _build/benchmark.json
 READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
 BUILD := $(BIN)/jupyter-book build . --warningiserror --nitpick --keep-going --quiet
@@ -44,7 +45,7 @@ $(PEERS): benchmarks/requirements.txt $(READY)
 	@touch $@
 
 bench: $(PEERS) ## time the compiled path against PyTorch and JAX side by side, for the figures in chapter 8
-	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/speed.py $(RESULTS)
 
 weigh: book ## weigh the pages, and time their sliders and their loading in a browser
 	$(BIN)/python benchmarks/weigh.py

@@ -354,16 +354,17 @@ def _finite(*weights: Array) -> None:
 
 
 def _side_by_side(work: Callable[[int, int], bool], batch: int, groups: int, parameters: Parameters) -> bool:
-    """Call `work` with the first and the last trial of each group, in threads; or for all at once, if that is quicker.
+    """Call `work` with a first and a last trial, for whole groups of them in each thread, or for all if that is quicker.
 
     It returns whether all that it met was as it must be.
     """
     threads = 1 if groups == 1 else min(groups, torch.get_num_threads())
     if threads == 1 or batch * parameters.n_steps * parameters.n_rec < _WORTH_A_THREAD:
         return work(0, batch)
-    bounds = [batch * group // groups for group in range(groups + 1)]
-    with ThreadPoolExecutor(threads) as pool:
-        return all(list(pool.map(work, bounds[:-1], bounds[1:])))
+    bounds = [batch * (groups * thread // threads) // groups for thread in range(threads + 1)]
+    with ThreadPoolExecutor(threads - 1) as pool:  # this thread is one of them
+        others = pool.map(work, bounds[1:-1], bounds[2:])
+        return all([work(bounds[0], bounds[1]), *others])
 
 
 def _total(sums: Array) -> Array:

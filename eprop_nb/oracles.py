@@ -79,7 +79,7 @@ def regression_derivative(parameters: Parameters, w_out: ArrayLike, z: ArrayLike
     of the mean; [batch, time, n_rec].
     """
     w_out, z, target = np.asarray(w_out, dtype=float), np.asarray(z, dtype=float), np.asarray(targets, dtype=float)
-    steps, kappa = np.arange(z.shape[1]), parameters.kappa
+    steps, kappa = np.arange(z.shape[1]), np.exp(-parameters.dt / parameters.tau_out)
     age = steps[:, None] - steps[None, :]
     kernel = np.where(age >= 0, (1 - kappa) * kappa ** np.maximum(age, 0), 0.0)  # [t', t]
     output = np.einsum("st,btj,jk->bsk", kernel, z, w_out)

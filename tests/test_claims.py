@@ -12,7 +12,7 @@ from helpers import array, error
 from test_reference import FILES, ours, reference
 
 import eprop_nb as ep
-from eprop_nb import controls, oracles, verification
+from eprop_nb import controls, fast, oracles, verification
 from eprop_nb.gradients import METHODS
 
 Measured = Callable[[float], None]
@@ -309,3 +309,43 @@ def test_a_wrong_factor_of_the_time_step_needs_another_time_step(measured: Measu
     here, there = seed_trial(), seed_trial(dt=0.5)
     assert ep.compare(control.gradients(here), bptt(here)).max_relative_error < 1e-13
     measured(ep.compare(control.gradients(there), bptt(there)).max_relative_error)
+
+
+@pytest.mark.claim(
+    "compiled",
+    statement="The compiled path finds the same spikes and the same gradient, backwards and in blocks",
+    equation="(1)",
+    chapter="four_ways",
+    at_most=1e-13,
+)
+def test_the_compiled_path_is_the_reference_path(measured: Measured) -> None:
+    worst = 0.0
+    for trial in (seed_trial(), seed_trial(duration=300.0), seed_trial(dt=0.5)):
+        p, x = trial.parameters, trial.inputs
+        run = fast.simulate(p, trial.weights, x)
+        assert np.array_equal(run.z, array(trial.run.z))
+        for method in fast.METHODS:
+            found = fast.eprop_gradients(p, run, x, trial.signal, method).tensors()
+            wanted = ep.eprop_gradients(p, trial.run, x, trial.signal)
+            worst = max(worst, ep.compare(found, wanted).max_relative_error)
+    measured(worst)
+
+
+@pytest.mark.claim(
+    "threads",
+    statement="The compiled path gives the same bits with any number of threads",
+    equation="—",
+    chapter="four_ways",
+    at_most=0,
+)
+def test_the_compiled_path_does_not_depend_on_the_number_of_threads(measured: Measured) -> None:
+    p = ep.Parameters(n_in=20, n_lif=50, n_alif=50, duration=200.0, rate_in=50.0)
+    weights, x, y = ep.random_weights(p, seed=0), ep.poisson_spikes(p, 8, seed=0), ep.random_targets(p, 8, seed=0)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 7):
+            torch.set_num_threads(threads)
+            found.append(fast.broadcast_gradients(p, weights, x, y).gradients.tensors())
+    finally:
+        torch.set_num_threads(before)
+    measured(max(ep.compare(each, found[0]).max_relative_error for each in found[1:]))

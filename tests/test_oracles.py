@@ -108,8 +108,11 @@ def smooth_loss(
 
 @pytest.mark.parametrize("n_ref", [0, 1])
 @pytest.mark.parametrize(("n_lif", "n_alif"), [(2, 0), (0, 2), (1, 2)])
-def test_with_smooth_spikes_the_rule_is_plain_calculus(n_lif: int, n_alif: int, n_ref: int) -> None:
-    p = ep.Parameters(n_lif=n_lif, n_alif=n_alif, n_ref=n_ref, dt=0.5, duration=8.0, beta=0.4, tau_a=8.0, rate_in=400.0)
+@pytest.mark.parametrize("dt", [0.5, 2.0])
+def test_with_smooth_spikes_the_rule_is_plain_calculus(n_lif: int, n_alif: int, n_ref: int, dt: float) -> None:
+    p = ep.Parameters(
+        n_lif=n_lif, n_alif=n_alif, n_ref=n_ref, dt=dt, duration=16 * dt, beta=0.4, tau_a=8.0, rate_in=400.0
+    )
     weights, inputs = ep.random_weights(p, seed=2), ep.poisson_spikes(p, seed=2)
     targets = ep.random_targets(p, seed=2)
     w = torch.cat((weights.w_in, weights.w_rec)).detach()
