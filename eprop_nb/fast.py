@@ -354,7 +354,7 @@ def _finite(*weights: Array) -> None:
 
 
 def _side_by_side(work: Callable[[int, int], bool], batch: int, groups: int, parameters: Parameters) -> bool:
-    """Call `work` with a first and a last trial, for whole groups of them in each thread, or for all if that is quicker.
+    """Call `work` with a first and a last trial: whole groups of them in each thread, or all, if that is quicker.
 
     It returns whether all that it met was as it must be.
     """
