@@ -192,15 +192,15 @@ def readout(parameters: Parameters, weights: Weights, run: Simulation | simulati
     Bellec et al. (2020), equation (11), with the factor 1 − κ of the authors' program and no bias.
     """
     p, (w_in, w_rec, w_out) = parameters, _weights(parameters, weights)
-    z = _run(p, run, w_out.dtype)[0]
+    z, psi = _run(p, run, w_out.dtype)
     _finite(w_in, w_rec, w_out)
     network, output = _network(p, z.dtype), np.empty((*z.shape[:2], p.n_out), z.dtype)
 
     def read(first: int, last: int) -> bool:
         return _kernels.read_trials(*network, w_out, z, first, last, output)
 
-    if not _side_by_side(read, len(z), len(z), p):
-        raise _reason({"run.z": z})
+    if not (_side_by_side(read, len(z), len(z), p) and _kernels.all_finite(psi)):
+        raise _reason({"run.z": z, "run.psi": psi})
     return output
 
 
@@ -278,7 +278,7 @@ def readout_gradient(
     TypeError, ValueError
         If an argument has the wrong type, shape, dtype or device, or is not finite.
     """
-    p, z = parameters, _run(parameters, run)[0]
+    p, (z, psi) = parameters, _run(parameters, run)
     network = _network(p, z.dtype)
     error = _array("output_signal", output_signal, (*z.shape[:2], p.n_out), "[batch, time, n_out]", z.dtype)
 
@@ -288,8 +288,8 @@ def readout_gradient(
     def add(first: int, last: int) -> bool:
         return _kernels.sum_readout(*network, z, error, first, last, g_out)
 
-    if not _side_by_side(add, len(z), groups, p):
-        raise _reason({"run.z": z, "output_signal": error})
+    if not (_side_by_side(add, len(z), groups, p) and _kernels.all_finite(psi)):
+        raise _reason({"run.z": z, "run.psi": psi, "output_signal": error})
     return _total(g_out)
 
 
@@ -329,19 +329,22 @@ def _array(
     """Return `value` as an array that compiled code can take; raise as `eprop_nb` does if it is not what is wanted."""
     if isinstance(value, np.ndarray):
         array = value
-    elif isinstance(value, Tensor):
-        if value.device.type != "cpu":
-            raise ValueError(f"{name} must be on the device cpu, where compiled code runs, got {value.device}")
-        like = None if dtype is None else torch.empty(0, dtype=getattr(torch, dtype.name))
-        array = _checks.tensor(name, value, shape, axes, like).detach().numpy()
-    else:
+    elif not isinstance(value, Tensor):
         raise TypeError(f"{name} must be a NumPy array or a torch.Tensor {axes}, got {type(value).__name__}")
+    elif value.device.type != "cpu":
+        raise ValueError(f"{name} must be on the device cpu, where compiled code runs, got {value.device}")
+    elif value.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"{name} must be of dtype torch.float32 or torch.float64, got {value.dtype}")
+    else:
+        array = value.detach().numpy()
     if array.shape != shape and not (shape[0] is None and array.shape[1:] == shape[1:] and array.size):
         _checks.tensor(name, torch.empty(array.shape), shape, axes)  # raises, and says what is wanted
     if array.dtype != dtype:
         if array.dtype not in (np.float32, np.float64):
             raise TypeError(f"{name} must be of dtype float32 or float64, got {array.dtype}")
         if dtype is not None:
+            if isinstance(value, Tensor):
+                _checks.tensor(name, value, shape, axes, torch.empty(0, dtype=getattr(torch, dtype.name)))
             raise TypeError(f"{name} must be of dtype {dtype}, as the other arrays are, got {array.dtype}")
     # One version is compiled for one layout, and for arrays that could be written, though these are only read.
     return array if array.flags.carray else array.copy(order="C")
