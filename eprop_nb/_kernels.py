@@ -351,7 +351,7 @@ def carry_traces(
 
 @_compiled
 def new_events(n_steps: int, width: int) -> tuple[Array, Array]:
-    """..."""
+    """Make room for the spikes of `width` neurons in a block; the list is empty."""
     return np.empty(n_steps * width + 1, np.int32), np.zeros(n_steps + 1, np.int64)
 
 
