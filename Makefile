@@ -36,6 +36,7 @@ test: book ## unit tests, the pages in a browser, every chapter against its comm
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest
 	$(BIN)/pytest --nbval --nbval-current-env book
 	$(PLAIN) $(BIN)/pytest --nbval --nbval-current-env book

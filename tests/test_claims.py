@@ -12,7 +12,8 @@ from helpers import array, error
 from test_reference import FILES, ours, reference
 
 import eprop_nb as ep
-from eprop_nb import controls, fast, oracles, verification
+from eprop_nb import fast
+from eprop_nb.evidence import controls, oracles, random_networks
 from eprop_nb.gradients import METHODS
 
 Measured = Callable[[float], None]
@@ -249,7 +250,7 @@ def test_every_setting(measured: Measured) -> None:
     generator, worst, compared = np.random.default_rng(0), 0.0, 0
     for _ in range(60):
         try:
-            result = verification.measure(verification.random_case(generator))
+            result = random_networks.measure(random_networks.random_case(generator))
         except ep.VacuousComparisonError:
             continue
         compared += 1

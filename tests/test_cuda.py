@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import eprop_nb as ep
-from eprop_nb.verification import build, measure, random_case
+from eprop_nb.evidence.random_networks import build, measure, random_case
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no CUDA device on this machine")
 

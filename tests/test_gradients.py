@@ -16,8 +16,8 @@ from torch.utils._pytree import tree_leaves
 
 import eprop_nb as ep
 import eprop_nb.gradients
+from eprop_nb.evidence.random_networks import LOSSES, Case, Loss, build, output_derivative
 from eprop_nb.gradients import METHODS
-from eprop_nb.verification import LOSSES, Case, Loss, build, output_derivative
 
 TOLERANCE = 1e-13
 NETWORKS = {

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 # quick, and with oracles that know nothing of the module
-SUITE = ("test_oracles.py", "test_losses.py")
+SUITE = ("evidence/test_oracles.py", "test_losses.py")
 SELECTED = "hand or authors or numpy or identity or labels or condition"
-COMPILED_SUITE = ("test_fast.py",)
+COMPILED_SUITE = ("fast/test_interface.py",)
 COMPILED_SELECTED = "authors or several_blocks or cut_graph"
 
 
@@ -52,23 +52,23 @@ MUTATIONS = (
     ),
     Mutation("learning_signals", "torch.autograd.grad(loss, run.sent,", "torch.autograd.grad(loss, run.z.unbind(1),"),
     Mutation("learning_signals", "decay * filtered + (1 - decay) * value", "decay * filtered + value"),
-    Mutation("oracles", "reset * g_v  # readout", "0 * g_v  # readout"),
-    Mutation("_kernels", "v[i] -= thr[i]", "v[i] -= zero"),
-    Mutation("_kernels", "from_neurons[i] = before", "before = zero"),
-    Mutation("_kernels", "b[i] += one", "b[i] += zero"),
-    Mutation("_kernels", "n += free[j] <= t", "n += 1"),
-    Mutation("_kernels", "(height > zero) & (free[j] <= t)", "height > zero"),
-    Mutation("_kernels", "t + 1 + after_spike", "t + after_spike"),
-    Mutation("_kernels", "sent_start[0], sent_start[1] = 0, n", "sent_start[0], sent_start[1] = 0, 0"),
-    Mutation("_kernels", "c[j] = psi[k, j] * (signal[k, j] + a[j])", "c[j] = psi[k, j] * signal[k, j]"),
-    Mutation("_kernels", "a[j] = rho[j] * a[j] - beta[j] * c[j]", "a[j] = rho[j] * a[j] + beta[j] * c[j]"),
-    Mutation("_kernels", "late[m] = keep * late[m] + error[k, m]", "late[m] = error[k, m]"),
-    Mutation("_kernels", "eps_a.a[:] = 1", "eps_a.a[:] = 0"),
-    Mutation("_kernels", "eps_v[i, j] *= v_left[j]", "eps_v[i, j] *= 1"),
-    Mutation("_kernels", "mean[i, j] *= mean_left", "mean[i, j] *= 1"),
-    Mutation("_kernels", "heard[index[s]] = True", "heard[index[s]] = False"),
-    Mutation("_kernels", "low_passed[sent[s]] += take", "low_passed[sent[s]] += keep"),
-    Mutation("_kernels", "late *= keep", "late *= 1"),
+    Mutation("evidence/oracles", "reset * g_v  # readout", "0 * g_v  # readout"),
+    Mutation("fast/kernels", "v[i] -= thr[i]", "v[i] -= zero"),
+    Mutation("fast/kernels", "from_neurons[i] = before", "before = zero"),
+    Mutation("fast/kernels", "b[i] += one", "b[i] += zero"),
+    Mutation("fast/kernels", "n += free[j] <= t", "n += 1"),
+    Mutation("fast/kernels", "(height > zero) & (free[j] <= t)", "height > zero"),
+    Mutation("fast/kernels", "t + 1 + after_spike", "t + after_spike"),
+    Mutation("fast/kernels", "sent_start[0], sent_start[1] = 0, n", "sent_start[0], sent_start[1] = 0, 0"),
+    Mutation("fast/kernels", "c[j] = psi[k, j] * (signal[k, j] + a[j])", "c[j] = psi[k, j] * signal[k, j]"),
+    Mutation("fast/kernels", "a[j] = rho[j] * a[j] - beta[j] * c[j]", "a[j] = rho[j] * a[j] + beta[j] * c[j]"),
+    Mutation("fast/kernels", "late[m] = keep * late[m] + error[k, m]", "late[m] = error[k, m]"),
+    Mutation("fast/kernels", "eps_a.a[:] = 1", "eps_a.a[:] = 0"),
+    Mutation("fast/kernels", "eps_v[i, j] *= v_left[j]", "eps_v[i, j] *= 1"),
+    Mutation("fast/kernels", "mean[i, j] *= mean_left", "mean[i, j] *= 1"),
+    Mutation("fast/kernels", "heard[index[s]] = True", "heard[index[s]] = False"),
+    Mutation("fast/kernels", "low_passed[sent[s]] += take", "low_passed[sent[s]] += keep"),
+    Mutation("fast/kernels", "late *= keep", "late *= 1"),
 )
 
 
@@ -80,7 +80,7 @@ def suite_passes(folder: Path, mutation: Mutation) -> bool:
     assert source.count(mutation.old) == 1, mutation
     path.write_text(source.replace(mutation.old, mutation.new), encoding="utf-8")
     check = f"import eprop_nb, pathlib; assert pathlib.Path(eprop_nb.__file__).is_relative_to({str(folder)!r})"
-    compiled = mutation.module == "_kernels"
+    compiled = mutation.module == "fast/kernels"
     suite = [str(ROOT / "tests" / name) for name in (COMPILED_SUITE if compiled else SUITE)]
     selected = COMPILED_SELECTED if compiled else SELECTED
     # the loops run in plain Python here: on a few neurons that is quicker than compiling them
@@ -99,7 +99,9 @@ def suite_passes(folder: Path, mutation: Mutation) -> bool:
 
 
 def test_the_suite_notices_every_mutation(tmp_path: Path) -> None:
-    same = tuple(Mutation(module, line, line) for module, line in (("simulation", "z.clone()"), ("_kernels", "+= one")))
+    same = tuple(
+        Mutation(module, line, line) for module, line in (("simulation", "z.clone()"), ("fast/kernels", "+= one"))
+    )
     jobs = (*same, *MUTATIONS)
     with ThreadPoolExecutor(2) as pool:
         passed = dict(

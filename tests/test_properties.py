@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 import eprop_nb as ep
+from eprop_nb.evidence.random_networks import LOSSES, Case, build, measure
 from eprop_nb.gradients import METHODS
-from eprop_nb.verification import LOSSES, Case, build, measure
 
 PLAIN = settings(deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
 

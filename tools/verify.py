@@ -1,6 +1,6 @@
 """Hold the identity against BPTT on networks drawn at random, and keep the errors for the book.
 
-python tools/verify.py [COUNT]        10,000 unless said otherwise; writes book/data/verification.npz
+python tools/verify.py [COUNT]        10,000 unless said otherwise; writes book/data/random_networks.npz
 """
 
 import json
@@ -15,9 +15,9 @@ import torch
 from tqdm import tqdm
 
 from eprop_nb import VacuousComparisonError
-from eprop_nb.verification import Case, Measurement, measure, random_case
+from eprop_nb.evidence.random_networks import Case, Measurement, measure, random_case
 
-RESULT = Path(__file__).parent.parent / "book" / "data" / "verification.npz"
+RESULT = Path(__file__).parent.parent / "book" / "data" / "random_networks.npz"
 SEED = 2020
 BOUND = 1e-13
 

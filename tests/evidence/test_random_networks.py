@@ -10,7 +10,16 @@ import torch
 from helpers import array, error
 
 import eprop_nb as ep
-from eprop_nb.verification import LOSSES, Case, Loss, Measurement, build, measure, output_derivative, random_case
+from eprop_nb.evidence.random_networks import (
+    LOSSES,
+    Case,
+    Loss,
+    Measurement,
+    build,
+    measure,
+    output_derivative,
+    random_case,
+)
 
 # a network that spikes often, so that every loss has something to say
 LIVELY = ep.Parameters(n_out=3, duration=30.0, rate_in=400.0, beta=0.4, tau_a=30.0)

@@ -9,44 +9,66 @@ import matplotlib as mpl
 import numpy as np
 import torch
 from cycler import cycler
+from IPython.core.getipython import get_ipython
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.image import AxesImage
+from matplotlib_inline.backend_inline import set_matplotlib_formats
 from numpy.typing import ArrayLike, NDArray
 
 from eprop_nb.parameters import Parameters
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart.
-INPUT = "#555555"
-LIF = "#0072B2"
-ALIF = "#D55E00"
-THIRD = "#009E73"
-FOURTH = "#CC79A7"
-DIVERGING = "PuOr_r"  # orange above zero, purple below, white at zero
+# One colour, one meaning, in all of the book. The first three are from Okabe and Ito's palette, which colour-blind
+# readers can tell apart; the others were chosen to go with them. A page gives each a brighter twin in the dark.
+TEXT = "#000000"  # the colour of the page's text: gradients, frames, whatever is not one of the following
+INPUT = "#6b6b6b"  # input neurons; BPTT beside e-prop; what only serves to compare
+LIF = "#0072b2"  # LIF neurons
+ALIF = "#d55e00"  # ALIF neurons, their adaptation and their moving threshold
+SIGNAL = "#009e73"  # learning signals, and the ways that they take
+TRACE = "#b5528a"  # eligibility traces, and the ways that they take
+PLUS = "#b98900"  # cells of a heat map above 0
+MINUS = "#7b5fd0"  # cells of a heat map below 0
+
+
+def _signed(plus: str, minus: str) -> LinearSegmentedColormap:
+    """Return a colour map whose middle is transparent, so that 0 is the page's own colour, light or dark."""
+    ends = [(*to_rgb(minus), 1.0), (*to_rgb(minus), 0.0), (*to_rgb(plus), 0.0), (*to_rgb(plus), 1.0)]
+    return LinearSegmentedColormap.from_list("signed", list(zip([0, 0.5, 0.5, 1], ends, strict=True)), N=257)
+
+
+DIVERGING = _signed(PLUS, MINUS)
+WIDTH = 4.2  # inches: at this width the text below has 11 px and more on a phone
 
 
 def use_style() -> None:
-    """Set the style of all figures: wide enough for a page, large enough in print for a phone."""
+    """Set the style of all figures: as wide as a phone's column, as SVG that a page can colour as its theme is."""
     mpl.rcParams.update(
         {
-            "figure.figsize": (6.4, 3.2),
-            "figure.dpi": 130,
+            "figure.figsize": (WIDTH, 2.6),
             "figure.constrained_layout.use": True,
             "figure.facecolor": "white",
-            "font.size": 10,
+            "font.size": 9.5,
             "axes.spines.top": False,
             "axes.spines.right": False,
-            "axes.titlesize": 10.5,
+            "axes.titlesize": 9.5,
             "axes.titleweight": "bold",
             "axes.titlelocation": "left",
-            "axes.prop_cycle": cycler(color=[LIF, ALIF, THIRD, FOURTH, INPUT]),
+            "axes.labelsize": 9.5,
+            "axes.prop_cycle": cycler(color=[TEXT, INPUT, LIF, ALIF, SIGNAL, TRACE]),
+            "xtick.labelsize": 9.5,
+            "ytick.labelsize": 9.5,
             "lines.linewidth": 1.6,
             "legend.frameon": False,
-            "legend.fontsize": 9,
+            "legend.fontsize": 9.5,
             "image.interpolation": "none",
+            "svg.fonttype": "none",  # letters stay letters: a page sets their font, and one can search and copy them
+            "svg.hashsalt": "eprop_nb",  # else the names inside a picture would differ from run to run
         }
     )
+    if get_ipython() is not None:
+        set_matplotlib_formats("svg", bbox_inches=None, metadata={"Date": None})
 
 
 def array(values: torch.Tensor | ArrayLike) -> FloatArray:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eprop_nb import oracles
+from eprop_nb.evidence import oracles
 from eprop_nb.gradients import METHODS, Gradients, bptt_gradients, compare, eprop_gradients, readout_gradient
 from eprop_nb.learning_signals import cross_entropy_loss, rate_loss, readout, regression_loss, true_learning_signal
 from eprop_nb.parameters import (

@@ -21,8 +21,9 @@ from test_properties import PLAIN, cases
 from test_reference import reference, reference_parameters
 
 import eprop_nb as ep
-from eprop_nb import _kernels, fast
-from eprop_nb.verification import Case, build, output_derivative
+from eprop_nb import fast
+from eprop_nb.evidence.random_networks import Case, build, output_derivative
+from eprop_nb.fast import interface, kernels
 
 both = pytest.mark.parametrize("method", fast.METHODS)
 
@@ -83,7 +84,7 @@ def test_spikes_are_equal_and_gradients_agree_to_1e_13_over_every_setting() -> N
             found_errors.append(largest)
 
     @settings(PLAIN, max_examples=200)
-    @given(cases(), st.one_of(st.none(), st.integers(_kernels.BLOCK - 1, 3 * _kernels.BLOCK)))
+    @given(cases(), st.one_of(st.none(), st.integers(kernels.BLOCK - 1, 3 * kernels.BLOCK)))
     def check(case: Case, steps: int | None) -> None:
         nonlocal long
         if steps is not None:
@@ -95,7 +96,7 @@ def test_spikes_are_equal_and_gradients_agree_to_1e_13_over_every_setting() -> N
         if not ours.z.any():
             return
         trials.append(case)
-        long += p.n_steps > _kernels.BLOCK
+        long += p.n_steps > kernels.BLOCK
         for name in ("v", "b", "v_scaled", "psi"):
             wanted = getattr(theirs, name).numpy()
             assert np.abs(getattr(ours, name) - wanted).max() <= 1e-13 * max(1, theirs.v.abs().max().item())
@@ -226,7 +227,7 @@ def large_trials(batch: int = 37) -> tuple[ep.Parameters, ep.Weights, torch.Tens
 def test_the_result_is_the_same_bits_on_every_run_and_with_any_number_of_threads(
     method: str, batch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fast, "_WORTH_A_THREAD", 0)
+    monkeypatch.setattr(interface, "_WORTH_A_THREAD", 0)
     workers = []
 
     class Pool(ThreadPoolExecutor):
@@ -234,7 +235,7 @@ def test_the_result_is_the_same_bits_on_every_run_and_with_any_number_of_threads
             workers.append(threads)
             super().__init__(threads)
 
-    monkeypatch.setattr(fast, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(interface, "ThreadPoolExecutor", Pool)
     p, weights, inputs, targets = large_trials(batch)
     before, results = torch.get_num_threads(), []
     try:
@@ -465,11 +466,12 @@ def test_the_memory_of_the_online_form_does_not_grow_with_time() -> None:
 def test_a_new_process_takes_compiled_code_from_the_cache() -> None:
     call = """
 import eprop_nb as ep
-from eprop_nb import _kernels, fast
+from eprop_nb import fast
+from eprop_nb.fast import interface, kernels
 p = ep.Parameters()
 weights, x, y = ep.random_weights(p, seed=0), ep.poisson_spikes(p, seed=0), ep.random_targets(p, seed=0)
 fast.broadcast_gradients(p, weights, x, y)
-stats = _kernels.learn_closed_form.stats
+stats = kernels.learn_closed_form.stats
 print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 """
     found = ""

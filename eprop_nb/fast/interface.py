@@ -1,12 +1,4 @@
-"""The same model and the same gradients, compiled: for training, and for networks that are large or run long.
-
-NumPy arrays or CPU tensors go in, of float32 or float64; NumPy arrays come out. What PyTorch computes with matrix
-products in each step, these functions compute spike by spike, in machine code that Numba makes at the first call and
-then keeps. Trials are computed side by side, in as many threads as PyTorch uses (`torch.set_num_threads`), and the
-result is the same, to the last bit, with any number of them.
-
-There is no graph: the true learning signal still comes from `eprop_nb.simulate` and `eprop_nb.true_learning_signal`.
-"""
+"""What `eprop_nb.fast` offers: arrays in, arrays out, the loops in `eprop_nb.fast.kernels` behind them."""
 
 from __future__ import annotations
 
@@ -21,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eprop_nb import _checks, _kernels, gradients, simulation
+from eprop_nb import _checks, gradients, simulation
+from eprop_nb.fast import kernels
 from eprop_nb.parameters import Parameters, Weights
 
 Array = NDArray[Any]  # of float32 or float64
@@ -113,7 +106,7 @@ def broadcast_gradients(
     y = _array("targets", targets, (batch, n_steps, w_out.shape[1]), "[batch, time, n_out]", dtype)
     b = w_out if feedback is None else _array("feedback", feedback, w_out.shape, "[n_rec, n_out]", dtype)
     to_neurons, network = np.ascontiguousarray(b.T), _network(parameters, dtype)
-    kernel = _kernels.learn_online if online else _kernels.learn_closed_form
+    kernel = kernels.learn_online if online else kernels.learn_closed_form
 
     groups = min(batch, _GROUPS)
     loss, spike_counts = np.empty(batch), np.zeros((batch, w_rec.shape[0]), np.int64)
@@ -163,7 +156,7 @@ def simulate(parameters: Parameters, weights: Weights, inputs: Array | Tensor) -
     network, recorded = _network(p, w_in.dtype), np.empty((5, len(x), p.n_steps, p.n_rec), w_in.dtype)
 
     def run(first: int, last: int) -> bool:
-        return _kernels.run_trials(*network, w_in, w_rec, x, first, last, recorded)
+        return kernels.run_trials(*network, w_in, w_rec, x, first, last, recorded)
 
     if not _side_by_side(run, len(x), len(x), p):
         raise _reason({"inputs": x})
@@ -197,9 +190,9 @@ def readout(parameters: Parameters, weights: Weights, run: Simulation | simulati
     network, output = _network(p, z.dtype), np.empty((*z.shape[:2], p.n_out), z.dtype)
 
     def read(first: int, last: int) -> bool:
-        return _kernels.read_trials(*network, w_out, z, first, last, output)
+        return kernels.read_trials(*network, w_out, z, first, last, output)
 
-    if not (_side_by_side(read, len(z), len(z), p) and _kernels.all_finite(psi)):
+    if not (_side_by_side(read, len(z), len(z), p) and kernels.all_finite(psi)):
         raise _reason({"run.z": z, "run.psi": psi})
     return output
 
@@ -247,7 +240,7 @@ def eprop_gradients(
     network = _network(p, z.dtype)
     x = _array("inputs", inputs, (*z.shape[:2], p.n_in), "[batch, time, n_in]", z.dtype)
     learning_signal = _array("signal", signal, z.shape, "[batch, time, n_rec]", z.dtype)
-    kernel = _kernels.sum_online if online else _kernels.sum_closed_form
+    kernel = kernels.sum_online if online else kernels.sum_closed_form
     groups = min(len(z), _GROUPS)
     g_in, g_rec = (np.zeros((groups, n_pre, p.n_rec), z.dtype) for n_pre in (p.n_in, p.n_rec))
 
@@ -286,16 +279,16 @@ def readout_gradient(
     g_out = np.zeros((groups, p.n_rec, p.n_out), z.dtype)
 
     def add(first: int, last: int) -> bool:
-        return _kernels.sum_readout(*network, z, error, first, last, g_out)
+        return kernels.sum_readout(*network, z, error, first, last, g_out)
 
-    if not (_side_by_side(add, len(z), groups, p) and _kernels.all_finite(psi)):
+    if not (_side_by_side(add, len(z), groups, p) and kernels.all_finite(psi)):
         raise _reason({"run.z": z, "run.psi": psi, "output_signal": error})
     return _total(g_out)
 
 
 @lru_cache(maxsize=64)
 def _network(parameters: Parameters, dtype: np.dtype[Any]) -> tuple[Array, Array, int]:
-    """Return the constants of the neurons, in the order of `_kernels.Network`."""
+    """Return the constants of the neurons, in the order of `kernels.Network`."""
     p, thr = parameters, np.array(parameters.threshold_per_neuron)
     constants = np.array([p.alpha, p.rho, thr, 1 / thr, p.beta_per_neuron, p.dampening / thr], dtype)
     return constants, np.array([p.kappa, 1 - p.kappa], dtype), max(p.n_ref - 1, 0)
@@ -352,7 +345,7 @@ def _array(
 
 def _finite(*weights: Array) -> None:
     for name, array in zip(Weights._fields, weights, strict=True):
-        if not _kernels.all_finite(array):
+        if not kernels.all_finite(array):
             _checks.tensor(f"weights.{name}", torch.from_numpy(array), array.shape, "")  # raises
 
 

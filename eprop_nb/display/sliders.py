@@ -1,6 +1,6 @@
 """Sliders that work without a kernel: every frame is computed when the cell runs, and the page only switches them.
 
-The one function that chapters need is `sliders`. `eprop_nb` itself does not import this module, nor ipywidgets.
+The one function that chapters need is `view`. `eprop_nb` itself does not import this module, nor ipywidgets.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import ipywidgets as widgets
 import numpy as np
 
-from eprop_nb.svg import STYLE, Frame
+from eprop_nb.display.svg import STYLE, Frame
 
 MAX_FRAMES = 100  # of one view: at some 2 to 4 KB gzipped each, more would weigh more than the rest of a page
 
@@ -55,7 +55,7 @@ class GridPointError(RuntimeError):
 
 
 class SliderView(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no type annotations
-    """Sliders above the frame that they choose, as `sliders` makes it.
+    """Sliders above the frame that they choose, as `view` makes it.
 
     Where widgets cannot be shown, it is a text with the label of every frame. The text is also what a notebook is
     committed with, so that a test which runs the notebook compares every point of the grid.
@@ -127,7 +127,7 @@ def _frames(draw: Callable[..., Frame], grids: list[_Slider]) -> Iterator[tuple[
         yield point, f"{values}: {frame.result}", frame.svg(values)
 
 
-def sliders(draw: Callable[..., Frame], **grids: Grid | Iterable[Any]) -> SliderView:
+def view(draw: Callable[..., Frame], **grids: Grid | Iterable[Any]) -> SliderView:
     """Draw a frame at every point of one or two grids, and return sliders that switch between the frames.
 
     The switching is done by the page: in JupyterLab, and in a published page with no kernel behind it.
@@ -135,7 +135,7 @@ def sliders(draw: Callable[..., Frame], **grids: Grid | Iterable[Any]) -> Slider
     Parameters
     ----------
     draw
-        Is called with one value of each grid, by name, and returns a frame, as `eprop_nb.svg.figure` makes it.
+        Is called with one value of each grid, by name, and returns a frame, as `eprop_nb.display.svg.figure` makes it.
     **grids
         The values of each slider, numbers or words: a sequence, or a `Grid` with a label, a unit and a start.
 
@@ -174,13 +174,13 @@ def sliders(draw: Callable[..., Frame], **grids: Grid | Iterable[Any]) -> Slider
     widgets.jslink((handles[0], "index"), (stack, "selected_index"))
     rules = widgets.HTML(f"<style>{STYLE}{_SLIDER_STYLE}</style>")
     rules.add_class("ep-style")
-    view = SliderView([rules, *handles, stack], layout={"width": "auto"})
-    view.add_class("ep-sliders")
+    shown = SliderView([rules, *handles, stack], layout={"width": "auto"})
+    shown.add_class("ep-sliders")
     stack.add_class("ep-frames")
-    view.points = [point for point, _, _ in drawn]
-    view.labels = [label for _, label, _ in drawn]
-    view.frames = [svg for _, _, svg in drawn]
-    return view
+    shown.points = [point for point, _, _ in drawn]
+    shown.labels = [label for _, label, _ in drawn]
+    shown.frames = [svg for _, _, svg in drawn]
+    return shown
 
 
 def _stack(children: list[Any], start: int) -> Any:

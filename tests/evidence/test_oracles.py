@@ -9,7 +9,7 @@ from helpers import Array, array, error, make_trial, small_parameters
 from test_reference import FILES, reference, reference_parameters
 
 import eprop_nb as ep
-from eprop_nb import oracles
+from eprop_nb.evidence import oracles
 from eprop_nb.gradients import METHODS
 
 TOLERANCE = 1e-13

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from eprop_nb import plots
+from eprop_nb.display import plots
 
 WIDTH = 4000
 LETTER = 70  # the width of a letter, on average, in a wide font
@@ -26,22 +26,18 @@ LEVELS = 12  # shades of a heat map on either side of 0
 
 # The colours of `plots` by the name of their class, and their brighter twins for dark pages.
 COLORS = {
-    plots.INPUT: ("input", "#b9b9b9"),
+    plots.TEXT: ("text", "currentColor"),
+    plots.INPUT: ("input", "#b0b0b0"),
     plots.LIF: ("lif", "#5bb8f0"),
     plots.ALIF: ("alif", "#ff9a4d"),
-    plots.THIRD: ("third", "#35cfa2"),
-    plots.FOURTH: ("fourth", "#f0a5cd"),
+    plots.SIGNAL: ("signal", "#35cfa2"),
+    plots.TRACE: ("trace", "#f0a5cd"),
+    plots.PLUS: ("plus", "#f0c040"),
+    plots.MINUS: ("minus", "#b19cff"),
 }
-_SIGNS = {"plus": ("#b35806", "#ffa64d"), "minus": ("#542788", "#b9a3ff")}  # the ends of plots.DIVERGING
-_LIGHT = ";".join(
-    [f"--ep-{name}:{light}" for light, (name, _) in COLORS.items()] + [f"--ep-{k}:{v[0]}" for k, v in _SIGNS.items()]
-)
-_DARK = ";".join(
-    [f"--ep-{name}:{dark}" for name, dark in COLORS.values()] + [f"--ep-{k}:{v[1]}" for k, v in _SIGNS.items()]
-)
-_CLASSES = "".join(
-    f".ep-frame .{name}{{color:var(--ep-{name})}}" for name in [c[0] for c in COLORS.values()] + [*_SIGNS]
-)
+_LIGHT = ";".join(f"--ep-{name}:{light}" for light, (name, _) in COLORS.items())
+_DARK = ";".join(f"--ep-{name}:{dark}" for name, dark in COLORS.values())
+_CLASSES = "".join(f".ep-frame .{name}{{color:var(--ep-{name})}}" for name, _ in COLORS.values())
 
 # The themes say that they are dark in different ways: the book's pages, JupyterLab and Notebook, VS Code.
 STYLE = f"""
@@ -253,7 +249,7 @@ class Panel:
     def heat(self, values: ArrayLike | torch.Tensor, limit: float | None = None) -> Panel:
         """Fill the panel with cells for `values` [row, column], first row on top, from −`limit` to `limit`.
 
-        Orange is above 0, purple below, and 0 is bare. `limit` is the largest absolute value unless given.
+        Gold is above 0, violet below, and 0 is bare. `limit` is the largest absolute value unless given.
         """
         cells = plots.array(values)
         if cells.ndim != 2 or not cells.size or not np.isfinite(cells).all():
@@ -382,7 +378,7 @@ def figure(rows: Sequence[Panel | Sequence[Panel]], *, result: str) -> Frame:
     Returns
     -------
     Frame
-        What a drawing function of `eprop_nb.interactive.sliders` returns.
+        What a drawing function of `eprop_nb.display.sliders.view` returns.
 
     Raises
     ------

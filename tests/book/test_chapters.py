@@ -11,7 +11,7 @@ import pytest
 
 import eprop_nb
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
 
 

@@ -7,7 +7,7 @@ from types import ModuleType
 import nbformat
 import pytest
 
-TOOLS = Path(__file__).parent.parent / "tools"
+TOOLS = Path(__file__).parent.parent.parent / "tools"
 
 
 def load(name: str) -> ModuleType:

@@ -28,7 +28,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, Request, Route, sync_playwright
 from playwright.sync_api import TimeoutError as NotInTimeError
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 HTML = ROOT / "_build" / "html"
 PAGES = ["index", *(p.stem for p in sorted((ROOT / "book").glob("*.ipynb")) if p.stem != "index")]
 PAGES += [p.stem for p in sorted((ROOT / "book").glob("*.md"))]
@@ -209,13 +209,13 @@ def test_a_page_is_accessible(browser: Browser, site: str, name: str, scheme: st
 
 
 CELL = """
-from eprop_nb import interactive, svg
+from eprop_nb.display import sliders, svg
 
 def draw(height):
     panel = svg.Panel((0, 1), (0, 3)).line([0, 1], [0, height])
     return svg.figure([panel], result=f"a line that ends at {height}")
 
-interactive.sliders(draw, height=[1, 2, 3])
+sliders.view(draw, height=[1, 2, 3])
 """
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import eprop_nb as ep
-from eprop_nb import controls
+from eprop_nb.evidence import controls
 
 HEIGHT = "spikes of height 1/δt"
 WRONG = [control for control in controls.CONTROLS if control.name != HEIGHT]

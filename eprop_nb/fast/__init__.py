@@ -1,0 +1,33 @@
+"""The same model and the same gradients, compiled: for training, and for networks that are large or run long.
+
+NumPy arrays or CPU tensors go in, of float32 or float64; NumPy arrays come out. What PyTorch computes with matrix
+products in each step, these functions compute spike by spike, in machine code that Numba makes at the first call and
+then keeps. Trials are computed side by side, in as many threads as PyTorch uses (`torch.set_num_threads`), and the
+result is the same, to the last bit, with any number of them.
+
+There is no graph: the true learning signal still comes from `eprop_nb.simulate` and `eprop_nb.true_learning_signal`.
+"""
+
+from eprop_nb.fast.interface import (
+    METHODS,
+    Gradients,
+    Learning,
+    Simulation,
+    broadcast_gradients,
+    eprop_gradients,
+    readout,
+    readout_gradient,
+    simulate,
+)
+
+__all__ = [
+    "METHODS",
+    "Gradients",
+    "Learning",
+    "Simulation",
+    "broadcast_gradients",
+    "eprop_gradients",
+    "readout",
+    "readout_gradient",
+    "simulate",
+]
