@@ -35,6 +35,7 @@ def test_a_sound_page_has_no_faults() -> None:
         ('<span class="problematic">`x`</span>', "reference"),
         ('<img src="a.png">', "text alternative"),
         ('<img src="a.png" alt="../_images/a.png">', "text alternative"),
+        ('<svg class="ep-figure" role="img"><path d="M0 0"/></svg>', "text alternative"),
     ],
 )
 def test_a_fault_of_a_page_is_found(html: str, word: str) -> None:
