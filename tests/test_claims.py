@@ -97,7 +97,7 @@ def test_the_identity_holds_for_any_time_step(measured: Measured) -> None:
     chapter="simulation",
     at_least=0.5,
 )
-def test_most_steps_with_a_derivative_have_no_spike(measured: Measured) -> None:
+def test_near_misses_outnumber_spikes_where_psi_is_above_zero(measured: Measured) -> None:
     shares = []
     for run in (seed_trial(seed).run for seed in range(20)):
         can_learn = run.psi > 0
