@@ -213,7 +213,7 @@ def test_eps_a_decays_with_the_time_constant_of_the_adaptation(measured: Measure
     "evaluators",
     statement="From traces, online and in closed form: three ways to one sum",
     equation="(P3)",
-    chapter="oracles",
+    chapter="four_ways",
     at_most=1e-13,
 )
 def test_three_ways_to_sum_agree(measured: Measured) -> None:
