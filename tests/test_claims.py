@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+import test_nest
 import torch
 from helpers import array, error
 from test_reference import FILES, ours, reference
@@ -55,7 +56,7 @@ def several(seeds: range, **changes: float) -> list[controls.Trial]:
 @pytest.mark.claim(
     "identity",
     statement="The gradient of the loss is the sum over time of learning signal × eligibility trace",
-    equation="(1), (3)",
+    equation="(P1), (P3)",
     chapter="gradients",
     at_most=1e-13,
 )
@@ -68,7 +69,7 @@ def test_the_factorization_is_the_gradient(measured: Measured) -> None:
 @pytest.mark.claim(
     "float32",
     statement="In float32 the same two gradients agree to about 10⁻⁷, which squared is the published 10⁻¹⁴",
-    equation="(1)",
+    equation="(P3)",
     chapter="gradients",
     at_most=1e-5,
 )
@@ -81,7 +82,7 @@ def test_in_single_precision_the_agreement_is_coarser(measured: Measured) -> Non
 @pytest.mark.claim(
     "time-step",
     statement="The identity holds for any time step",
-    equation="(1)",
+    equation="(P3)",
     chapter="gradients",
     at_most=1e-13,
 )
@@ -92,7 +93,7 @@ def test_the_identity_holds_for_any_time_step(measured: Measured) -> None:
 @pytest.mark.claim(
     "future",
     statement="A learning signal does not depend on what the network should have done before",
-    equation="(1)",
+    equation="(P1)",
     chapter="learning_signals",
     at_most=0.0,
 )
@@ -109,7 +110,7 @@ def test_a_learning_signal_knows_only_the_future(measured: Measured) -> None:
 @pytest.mark.claim(
     "direct",
     statement="The symmetric learning signal, low-passed, is the direct part of the true one",
-    equation="(4)",
+    equation="(P4), (S14)",
     chapter="learning_signals",
     at_most=1e-13,
 )
@@ -126,7 +127,7 @@ def test_the_symmetric_signal_is_the_direct_derivative(measured: Measured) -> No
 @pytest.mark.claim(
     "reset",
     statement="Without the reset in the learning signal the gradient is wrong",
-    equation="(1)",
+    equation="(P1)",
     chapter="learning_signals",
     at_least=1e-3,
 )
@@ -139,7 +140,7 @@ def test_the_reset_belongs_to_the_signal(measured: Measured) -> None:
 @pytest.mark.claim(
     "adaptation",
     statement="With the neuron's own adaptation in the learning signal the gradient is wrong",
-    equation="(1)",
+    equation="(P1)",
     chapter="learning_signals",
     at_least=1e-3,
 )
@@ -152,7 +153,7 @@ def test_the_adaptation_belongs_to_the_trace(measured: Measured) -> None:
 @pytest.mark.claim(
     "trace",
     statement="The eligibility trace is the derivative of the spike by the weight along the ways inside the neuron",
-    equation="(13), (14), (22) to (25)",
+    equation="(P13), (P14), (P22) to (P25)",
     chapter="eligibility",
     at_most=1e-13,
 )
@@ -175,7 +176,7 @@ def test_the_trace_is_a_local_derivative(measured: Measured) -> None:
 @pytest.mark.claim(
     "memory",
     statement="A trace decays with τ_a where the neuron is far from its threshold",
-    equation="(24)",
+    equation="(P24)",
     chapter="eligibility",
     at_most=1e-9,
 )
@@ -195,7 +196,7 @@ def test_eps_a_decays_with_the_time_constant_of_the_adaptation(measured: Measure
 @pytest.mark.claim(
     "evaluators",
     statement="From traces, online and in closed form: three ways to one sum",
-    equation="(1)",
+    equation="(P3)",
     chapter="oracles",
     at_most=1e-13,
 )
@@ -206,7 +207,7 @@ def test_three_ways_to_sum_agree(measured: Measured) -> None:
 @pytest.mark.claim(
     "by-hand",
     statement="BPTT written by hand and forward differentiation give the same gradient, without autograd",
-    equation="(1)",
+    equation="(P3)",
     chapter="oracles",
     at_most=1e-13,
 )
@@ -227,7 +228,7 @@ def test_witnesses_without_a_graph_agree(measured: Measured) -> None:
 @pytest.mark.claim(
     "authors",
     statement="The outputs of the authors' program are reproduced",
-    equation="(1), (6) to (10), (22) to (25)",
+    equation="(P3), (P6) to (P10), (P22) to (P25)",
     chapter="oracles",
     at_most=1e-13,
 )
@@ -240,9 +241,26 @@ def test_the_authors_program_agrees(measured: Measured) -> None:
 
 
 @pytest.mark.claim(
+    "nest",
+    statement="It agrees with NEST, a program by others: the same spikes, the same e-prop gradients of all matrices",
+    equation="(P28), (P29)",
+    chapter="oracles",
+    at_most=1e-13,
+)
+def test_nest_agrees(measured: Measured) -> None:
+    errors = []
+    for trial in map(test_nest.nest, test_nest.FILES):
+        assert torch.equal(ep.simulate(*trial[:3]).z, trial.spikes)
+        for evaluator in test_nest.EVALUATORS:
+            found = test_nest.gradients(trial, evaluator)
+            errors.append(ep.compare(found, trial.gradients).max_relative_error)
+    measured(max(errors))
+
+
+@pytest.mark.claim(
     "settings",
     statement="Every weight, every setting: random networks of all kinds, with four losses",
-    equation="(1)",
+    equation="(P3)",
     chapter="oracles",
     at_most=1e-13,
 )
@@ -263,7 +281,7 @@ def test_every_setting(measured: Measured) -> None:
 @pytest.mark.claim(
     "symmetric",
     statement="Symmetric e-prop is the exact gradient when spikes do not come back, for all three weight matrices",
-    equation="(28)",
+    equation="(P28), (S17)",
     chapter="oracles",
     at_most=1e-13,
 )
@@ -287,7 +305,7 @@ def test_symmetric_eprop_is_the_gradient_of_a_cut_graph(measured: Measured) -> N
 @pytest.mark.claim(
     "teeth",
     statement="Each of ten wrong rules is caught in every network of the seed experiment",
-    equation="(1), (22) to (25)",
+    equation="(P1), (P3), (P22) to (P25)",
     chapter="controls",
     at_least=1e-13,
 )
@@ -301,7 +319,7 @@ def test_wrong_rules_are_caught(measured: Measured) -> None:
 @pytest.mark.claim(
     "height",
     statement="A wrong factor of the time step passes at 1 ms, and is caught at 0.5 ms",
-    equation="(22)",
+    equation="(P22)",
     chapter="controls",
     at_least=1e-3,
 )
@@ -315,7 +333,7 @@ def test_a_wrong_factor_of_the_time_step_needs_another_time_step(measured: Measu
 @pytest.mark.claim(
     "compiled",
     statement="The compiled path finds the same spikes and the same gradient, backwards and in blocks",
-    equation="(1)",
+    equation="(P3)",
     chapter="four_ways",
     at_most=1e-13,
 )

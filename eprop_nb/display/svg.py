@@ -35,14 +35,14 @@ COLORS = {
     plots.PLUS: ("plus", "#f0c040"),
     plots.MINUS: ("minus", "#b19cff"),
 }
-_LIGHT = ";".join(f"--ep-{name}:{light}" for light, (name, _) in COLORS.items())
+_LIGHT = ";".join(f"--ep-{name}:{'currentColor' if name == 'text' else light}" for light, (name, _) in COLORS.items())
 _DARK = ";".join(f"--ep-{name}:{dark}" for name, dark in COLORS.values())
 _CLASSES = "".join(f".ep-frame .{name}{{color:var(--ep-{name})}}" for name, _ in COLORS.values())
 
 # The themes say that they are dark in different ways: the book's pages, JupyterLab and Notebook, VS Code.
-STYLE = f"""
-.ep-sliders{{{_LIGHT}}}
-[data-theme=dark] .ep-sliders,[data-jp-theme-light=false] .ep-sliders,.vscode-dark .ep-sliders{{{_DARK}}}
+VARIABLES = f""":root{{{_LIGHT}}}
+[data-theme=dark],[data-jp-theme-light=false],.vscode-dark{{{_DARK}}}"""
+STYLE = f"""{VARIABLES}
 .ep-frame{{display:block;width:100%;max-width:640px;height:auto;color:inherit;overflow:visible}}
 .ep-frame text{{fill:currentColor;font:120px system-ui,sans-serif}}
 @container (min-width:520px){{.ep-frame text{{font-size:100px}}}}
