@@ -7,6 +7,8 @@ RESULTS ?= _build/benchmark.json
 READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
 BUILD := $(BIN)/jupyter-book build . --warningiserror --nitpick --keep-going --quiet
+# The chapters against their committed outputs; of a figure, only that there is one.
+NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/book/nbval_sanitize.cfg
 # A second run of a chapter's checks, on the plainest code path of the CPU and with one thread:
 # what a chapter prints must not hang on which instructions summed its numbers.
 PLAIN := ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
@@ -38,8 +40,8 @@ test: book ## unit tests, the pages in a browser, every chapter against its comm
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest
-	$(BIN)/pytest --nbval --nbval-current-env book
-	$(PLAIN) $(BIN)/pytest --nbval --nbval-current-env book
+	$(BIN)/pytest $(NBVAL) book
+	$(PLAIN) $(BIN)/pytest $(NBVAL) book
 
 $(PEERS): benchmarks/requirements.txt $(READY)
 	$(BIN)/python -m pip install --quiet --requirement $< --constraint constraints.txt

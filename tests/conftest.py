@@ -1,13 +1,15 @@
-"""Claims: what the book says, each with the test that shows it and the error that the test measured."""
+"""What tests share: the browser, and the claims of the book with the errors that their tests have measured."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import served, started
+from playwright.sync_api import Browser
 
 CLAIMS = pytest.StashKey[dict[str, dict[str, Any]]]()
 Measured = Callable[[float], None]
@@ -23,6 +25,20 @@ def pytest_configure(config: pytest.Config) -> None:
         "claim(name, statement, equation, chapter, at_most or at_least): a claim of the book that the test shows",
     )
     config.stash[CLAIMS] = {}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Start the browser, for the pages of the book."""
+    with started() as chromium:
+        yield chromium
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[str]:
+    """Serve the built pages; return their address."""
+    with served() as address:
+        yield address
 
 
 @pytest.fixture

@@ -23,12 +23,14 @@ class _Images(HTMLParser):
         self.bare: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an image without `alt`, or with the file's own name in its place, as Sphinx puts it."""
+        """Note an image without `alt`, or with the file's own name in its place, as Sphinx puts it; an `<svg>` too."""
         values = dict(attrs)
         source = values.get("src") or ""
         alt = values.get("alt")
         if tag == "img" and (not alt or alt == source or alt.endswith((".png", ".svg"))):
             self.bare.append(source)
+        if tag == "svg" and values.get("role") == "img" and not (values.get("aria-label") or "").strip():
+            self.bare.append(f"an <svg> at line {self.getpos()[0]}")
 
 
 def faults(page: str) -> list[str]:

@@ -1,11 +1,12 @@
-"""Make the table of the claims ledger: run the tests of all claims, and list those that have passed.
+"""Make the claims ledger: run the tests of all claims, and list those that have passed, each with its test.
 
 python tools/ledger.py _build/ledger.md
 
 A claim is a test with the mark `claim`, in tests/test_claims.py, and a cell of a chapter that carries its name as a
-tag, `claim-NAME`, and asserts it. One failure, or one claim without its cell, and no table is written.
+tag, `claim-NAME`, and asserts it. One failure, or one claim without its cell, and no ledger is written.
 """
 
+import ast
 import json
 import subprocess
 import sys
@@ -14,17 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import yaml
 
 ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "tests" / "test_claims.py"
-HEAD = "| Claim | Paper | Chapter | Measured | Tolerance | Test |\n|---|---|---|--:|--:|---|\n"
+HEAD = "\n| Claim | Measured | Must be |\n|---|--:|--:|\n"
 
 
 def passed_claims() -> dict[str, dict[str, Any]]:
     """Run the tests of the claims; return each claim with what its test measured, or raise if one fails."""
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "claims.json"
-        command = [sys.executable, "-m", "pytest", "-q", str(TESTS), "--claims", str(found)]
+        settings = ["-c", str(ROOT / "pyproject.toml"), "--claims", str(found)]
+        command = [sys.executable, "-m", "pytest", "-q", str(TESTS), *settings]
         result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         if result.returncode != 0:
             raise RuntimeError(f"a claim has failed its test:\n{result.stdout}{result.stderr}")
@@ -44,31 +47,60 @@ def check_chapter(name: str, chapter: str, book: Path = ROOT / "book") -> None:
     raise RuntimeError(f"chapter {chapter} must have a cell with the tag claim-{name} that asserts the claim, got none")
 
 
-def row(claim: dict[str, Any]) -> str:
-    """Return the claim as a row of the table."""
+def chapters() -> list[str]:
+    """Return the chapters in the order of the book."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    files = [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+    return [Path(file).name for file in files]
+
+
+def row(name: str, claim: dict[str, Any]) -> str:
+    """Return the claim as a row of a table, with links to its cell and to its test."""
     at_most = "at_most" in claim
     tolerance = f"≤ {claim['at_most']:.0e}" if at_most else f"≥ {claim['at_least']:.0e}"
     tolerance = tolerance.replace("0e+00", "0")
     measured = "0" if claim["measured"] == 0 else f"{claim['measured']:.1e}"
-    test = claim["test"].partition("::")[2]
-    cells = (
-        claim["statement"],
-        claim["equation"],
-        f"{{doc}}`{claim['chapter']}`",
-        measured,
-        tolerance,
-        f"`{test}`",
-    )
-    return "| " + " | ".join(cells) + " |\n"
+    links = [f'<a href="{claim["chapter"]}.html#claim-{name}">cell</a>', f'<a href="#test-{name}">test</a>']
+    source = " · ".join(([] if claim["equation"] == "—" else [claim["equation"]]) + links)
+    return f"| {claim['statement']} <br><small>{source}</small> | {measured} | {tolerance} |\n"
+
+
+def folded(title: str, code: str, name: str) -> str:
+    """Return some code under a title that unfolds it, as a place that one can link to."""
+    return f'\n<a id="{name}"></a>\n\n::::{{dropdown}} {title}\n```python\n{code}\n```\n::::\n'
+
+
+def tests_as_text(claims: dict[str, dict[str, Any]]) -> str:
+    """Return the source of the tests, folded, and before them what they share."""
+    source = TESTS.read_text(encoding="utf-8")
+    shared, functions = [], {}
+    for node in ast.parse(source).body:
+        code = ast.get_source_segment(source, node) or ""
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            functions[node.name] = code
+        elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+            shared.append(code)
+    text = folded("what the tests share", "\n".join(shared), "tests-share")
+    for name, claim in claims.items():
+        function = claim["test"].partition("::")[2].partition("[")[0]
+        text += folded(claim["statement"], functions[function], f"test-{name}")
+    return text
 
 
 def main(target: Path) -> None:
-    """Write the table to `target`."""
+    """Write the ledger to `target`."""
     claims = passed_claims()
     for name, claim in claims.items():
         check_chapter(name, claim["chapter"])
+    order = chapters()
+    claims = dict(sorted(claims.items(), key=lambda item: order.index(item[1]["chapter"])))
+    text = ""
+    for chapter in order:
+        of_chapter = [row(name, claim) for name, claim in claims.items() if claim["chapter"] == chapter]
+        if of_chapter:
+            text += f"\n**{{doc}}`{chapter}`**\n{HEAD}{''.join(of_chapter)}"
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(HEAD + "".join(row(claim) for claim in claims.values()), encoding="utf-8")
+    target.write_text(f"{text}\n## The tests\n{tests_as_text(claims)}", encoding="utf-8")
     print(f"{len(claims)} claims, all shown by a test and by a chapter")
 
 

@@ -6,120 +6,23 @@ The pages are served on the loopback address, and every request to any other is 
 from __future__ import annotations
 
 import contextlib
-import functools
-import http.server
+import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, Request, Route, sync_playwright
+from browsing import PAGES, PATIENCE, SCHEMES, WIDTHS, WITH_SLIDERS, labels, opened, until
+from playwright.sync_api import Browser, Locator, Page
 from playwright.sync_api import TimeoutError as NotInTimeError
-
-ROOT = Path(__file__).parent.parent.parent
-HTML = ROOT / "_build" / "html"
-PAGES = ["index", *(p.stem for p in sorted((ROOT / "book").glob("*.ipynb")) if p.stem != "index")]
-PAGES += [p.stem for p in sorted((ROOT / "book").glob("*.md"))]
-SCHEMES, WIDTHS = ("light", "dark"), (1280, 390)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-
-
-def missing(reason: str) -> None:
-    """Skip with a reason that is shown; where CI is set, what is missing is a failure."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    path = next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        missing(f"no browser was found: none of {', '.join(names)} is installed")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=[*FLAGS, "--disable-sync"])
-        yield started
-        started.close()
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture(scope="session")
-def site() -> Iterator[str]:
-    """Serve the built pages; return their address."""
-    if not (HTML / "index.html").exists():
-        missing("the pages are not built: make book")
-    handler = functools.partial(_Quiet, directory=str(HTML))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
-
-
-def labels(chapter: str) -> list[list[str]]:
-    """Return the frames of each view of sliders in a chapter, in words, as the notebook holds them.
-
-    That text is compared with a new computation whenever the chapters are tested.
-    """
-    path = ROOT / "book" / f"{chapter}.ipynb"
-    if not path.exists():
-        return []
-    texts = [
-        output["data"].get("text/plain", "")
-        for cell in nbformat.read(path, as_version=4).cells
-        for output in cell.get("outputs", [])
-        if "data" in output
-    ]
-    return [text.splitlines()[1:] for text in texts if text.startswith("A figure with ")]
-
-
-WITH_SLIDERS = [name for name in PAGES if labels(name)]
-
-
-@contextmanager
-def opened(browser: Browser, site: str, name: str, scheme: str, width: int) -> Iterator[tuple[Page, list[str]]]:
-    """Open a page; yield it with the list of what goes wrong in it. All that would leave the machine is refused."""
-    context = browser.new_context(
-        viewport={"width": width, "height": 900},
-        color_scheme="dark" if scheme == "dark" else "light",
-        has_touch=width < 500,
-    )
-    troubles: list[str] = []
-
-    def guard(route: Route, request: Request) -> None:
-        if request.url.startswith((site, "data:", "blob:")):
-            route.continue_()
-        else:
-            troubles.append(f"asked for {request.url}")
-            route.abort()
-
-    context.route("**/*", guard)
-    page = context.new_page()
-    page.on("pageerror", lambda error: troubles.append(f"script error: {error}"))
-    page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
-    page.on("response", lambda r: troubles.append(f"{r.status} {r.url}") if r.status >= 400 else None)
-    page.goto(f"{site}book/{name}.html", wait_until="networkidle")
-    if name in WITH_SLIDERS:
-        page.locator(".ep-sliders .noUi-handle").first.wait_for()
-    yield page, troubles
-    context.close()
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -148,21 +51,34 @@ def test_a_page_is_sound(browser: Browser, site: str, name: str, scheme: str, wi
 
 
 def visible_label(view: Locator) -> str:
+    """Return the one frame that is shown in words, the result below it too; "" while the view is between two frames."""
     shown = [frame for frame in view.locator("svg.ep-frame").all() if frame.is_visible()]
-    assert len(shown) == 1, "there must be one frame to see"
-    label = shown[0].get_attribute("aria-label")
-    assert label
-    return label
+    if len(shown) != 1:
+        return ""
+    result = shown[0].locator("xpath=..").locator(".ep-result")
+    return f"{shown[0].get_attribute('aria-label')}: {result.text_content()}"
 
 
-def check_view(view: Locator, known: list[str]) -> str:
-    """Hold the frame that is shown against what the sliders say, and against the computation; return its label."""
-    label = visible_label(view)
+def values(view: Locator) -> str:
+    """Return what the sliders say that they stand at."""
+    handles = view.locator(".noUi-handle").all()
+    return ", ".join(f"{h.get_attribute('aria-label')} {h.get_attribute('aria-valuetext')}" for h in handles)
+
+
+def at_the_left(place: tuple[str | None, ...]) -> bool:
+    """Return whether a slider at (least, now, most) is at its least."""
+    return place[1] == place[0]
+
+
+def at_the_right(place: tuple[str | None, ...]) -> bool:
+    """Return whether a slider at (least, now, most) is at its most."""
+    return place[1] == place[2]
+
+
+def check_view(page: Page, view: Locator, known: list[str]) -> str:
+    """Wait for the frame that belongs to what the sliders say; hold it against the computation; return its label."""
+    label = until(page, lambda: visible_label(view), lambda said: bool(said) and said.startswith(values(view) + ": "))
     assert label in known
-    said = []
-    for handle in view.locator(".noUi-handle").all():
-        said.append(f"{handle.get_attribute('aria-label')} {handle.get_attribute('aria-valuetext')}")
-    assert label.startswith(", ".join(said) + ": ")
     return label
 
 
@@ -176,21 +92,23 @@ def test_every_slider_moves_by_keyboard_and_by_mouse(
         assert len(views) == len(known) > 0
         for view, frames in zip(views, known, strict=True):
             view.scroll_into_view_if_needed()
-            seen = {check_view(view, frames)}
+            seen = {check_view(page, view, frames)}
             for handle in view.locator(".noUi-handle").all():
+
+                def stands_at(handle: Locator = handle) -> tuple[str | None, ...]:
+                    return tuple(handle.get_attribute(f"aria-value{name}") for name in ("min", "now", "max"))
+
                 for key in ("End", "Home"):
                     handle.focus()
                     page.keyboard.press(key)
-                    page.wait_for_timeout(60)
-                    seen.add(check_view(view, frames))
+                    until(page, stands_at, at_the_right if key == "End" else at_the_left)
+                    seen.add(check_view(page, view, frames))
                 track = handle.locator("xpath=ancestor::*[contains(@class, 'noUi-target')]")
                 box = track.bounding_box()
                 assert box
                 page.mouse.click(box["x"] + 0.55 * box["width"], box["y"] + box["height"] / 2)
-                page.wait_for_timeout(60)
-                moved = check_view(view, frames)
-                assert handle.get_attribute("aria-valuenow") not in ("0", "0.0"), "the mouse has not moved the slider"
-                seen.add(moved)
+                until(page, stands_at, lambda at: not at_the_left(at))  # where the keyboard has left it
+                seen.add(check_view(page, view, frames))
             assert len(seen) >= 3
         assert troubles == []
 
@@ -225,11 +143,15 @@ def lab(tmp_path: Path) -> Iterator[str]:
     cell = nbformat.v4.new_code_cell(CELL.strip())
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel}), tmp_path / "slider.ipynb")
+    private = {f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "RUNTIME", "DATA")}
+    settings = tmp_path / "CONFIG" / "labconfig" / "page_config.json"
+    settings.parent.mkdir(parents=True)
+    # it would ask whether to fetch news, in a dialog that comes when it comes
+    settings.write_text(json.dumps({"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     options = (f"--ServerApp.port={port}", "--ServerApp.ip=127.0.0.1", "--IdentityProvider.token=", "--allow-root")
-    private = {f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "RUNTIME", "DATA")}
     server = subprocess.Popen(
         [sys.executable, "-m", "jupyterlab", "--no-browser", *options, f"--ServerApp.root_dir={tmp_path}"],
         env=os.environ | private,
@@ -238,33 +160,35 @@ def lab(tmp_path: Path) -> Iterator[str]:
     )
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(240):
+        for _ in range(PATIENCE // 250):
             with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/api", timeout=5):
                 break
             time.sleep(0.25)
         yield f"{address}/lab/tree/slider.ipynb"
     finally:
         server.terminate()
-        server.wait(timeout=30)
+        server.wait(timeout=60)
 
 
 def test_the_same_sliders_work_in_jupyterlab(browser: Browser, lab: str) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
+    # whatever else it has to say lies over the cell until it is closed
+    page.add_locator_handler(page.locator(".jp-Dialog"), lambda dialog: dialog.press("Escape"))
     page.goto(lab)
     editor = page.locator(".jp-Notebook .jp-CodeCell .cm-content").first
-    editor.wait_for(timeout=90_000)
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for(timeout=90_000, state="attached")
+    editor.wait_for()
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for(state="attached")
     view = page.locator(".jp-OutputArea-output .ep-sliders").first
     for _ in range(5):  # a cell that is run before its kernel listens may get no answer
         editor.click()
         page.keyboard.press("Shift+Enter")
         with contextlib.suppress(NotInTimeError):
-            view.wait_for(timeout=20_000)
+            view.wait_for(timeout=PATIENCE / 4)
             break
-    assert visible_label(view) == "height 1: a line that ends at 1"
+    until(page, lambda: visible_label(view), lambda label: label == "height 1: a line that ends at 1")
     view.locator(".noUi-handle").focus()
     page.keyboard.press("End")
-    page.wait_for_timeout(300)
-    assert visible_label(view) == "height 3: a line that ends at 3"
+    until(page, lambda: visible_label(view), lambda label: label == "height 3: a line that ends at 3")
     context.close()

@@ -35,6 +35,7 @@ def test_a_sound_page_has_no_faults() -> None:
         ('<span class="problematic">`x`</span>', "reference"),
         ('<img src="a.png">', "text alternative"),
         ('<img src="a.png" alt="../_images/a.png">', "text alternative"),
+        ('<svg class="ep-figure" role="img"><path d="M0 0"/></svg>', "text alternative"),
     ],
 )
 def test_a_fault_of_a_page_is_found(html: str, word: str) -> None:
@@ -74,12 +75,28 @@ def test_a_chapter_that_fails_is_left_as_it_was(tmp_path: Path) -> None:
 
 
 ledger = load("ledger")
-CLAIM = {"statement": "s", "equation": "(1)", "chapter": "c", "measured": 2e-16, "test": "test_claims.py::test_it"}
+CLAIM = {"statement": "s", "equation": "(P1)", "chapter": "c", "measured": 2e-16, "test": "test_claims.py::test_it"}
 
 
-def test_a_row_of_the_ledger_shows_error_and_tolerance() -> None:
-    assert ledger.row(CLAIM | {"at_most": 1e-13}) == "| s | (1) | {doc}`c` | 2.0e-16 | ≤ 1e-13 | `test_it` |\n"
-    assert "≥ 1e-03" in ledger.row(CLAIM | {"at_least": 1e-3, "measured": 0.5})
+def test_a_row_of_the_ledger_shows_error_and_tolerance_and_links_cell_and_test() -> None:
+    row = ledger.row("it", CLAIM | {"at_most": 1e-13})
+    links = '(P1) · <a href="c.html#claim-it">cell</a> · <a href="#test-it">test</a>'
+    assert row == f"| s <br><small>{links}</small> | 2.0e-16 | ≤ 1e-13 |\n"
+    assert "≥ 1e-03" in ledger.row("it", CLAIM | {"at_least": 1e-3, "measured": 0.5})
+
+
+def test_the_ledger_shows_the_source_of_each_test_and_of_what_they_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tests = tmp_path / "test_some.py"
+    source = "@mark.claim()\ndef test_it():\n    assert helper()\n"
+    tests.write_text(f'"""Doc."""\nimport math\n\ndef helper():\n    return math.pi\n\n{source}', encoding="utf-8")
+    monkeypatch.setattr(ledger, "TESTS", tests)
+    text = ledger.tests_as_text({"it": CLAIM})
+    shared, _, own = text.partition('<a id="test-it"></a>')
+    assert "import math\ndef helper():\n    return math.pi\n" in shared
+    assert "test_it" not in shared
+    assert "def test_it():\n    assert helper()\n" in own
 
 
 @pytest.mark.parametrize(
@@ -110,6 +127,6 @@ def test_a_claim_that_fails_leaves_no_ledger(tmp_path: Path, monkeypatch: pytest
         (TOOLS.parent / "tests" / "conftest.py").read_text(encoding="utf-8"), encoding="utf-8"
     )
     monkeypatch.setattr(ledger, "TESTS", failing)
-    with pytest.raises(RuntimeError, match="a claim has failed its test"):
+    with pytest.raises(RuntimeError, match=r"a claim has failed its test(.|\n)*assert False"):
         ledger.main(tmp_path / "ledger.md")
     assert not (tmp_path / "ledger.md").exists()
