@@ -9,7 +9,7 @@ from torch import Tensor
 
 from eprop_nb import _checks
 from eprop_nb.parameters import NeuronConstants, Parameters
-from eprop_nb.simulation import Simulation, check_run
+from eprop_nb.simulation import Simulation, _check_run
 
 
 class EligibilityTraces(NamedTuple):
@@ -41,16 +41,35 @@ def trace_step(
     tuple of Tensor
         ε_v(t), ε_a(t + 1) and e(t), [batch, pre, post].
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no dense floating-point tensor, or differs in shape, dtype or device. Whether the numbers are
+        finite is not looked at in each step: `eligibility_traces` does so once.
+
     Notes
     -----
-    Bellec et al. (2020), equations (22) to (25).
+    Bellec et al. (2020), equations (22) to (25). A simplification of the paper's, (26), leaves out the term −βψ; the
+    sum over time is then no longer the gradient.
     """
+    _check_trace_step(constants, eps_v, eps_a, psi, pre)
     alpha, rho, _, beta = constants
     psi = psi[:, None, :]  # [batch, 1, post]
     eps_v = alpha * eps_v + pre[:, :, None]
     e = psi * (eps_v - beta * eps_a)
     eps_a = psi * eps_v + (rho - beta * psi) * eps_a
     return eps_v, eps_a, e
+
+
+def _check_trace_step(constants: NeuronConstants, eps_v: Tensor, eps_a: Tensor, psi: Tensor, pre: Tensor) -> None:
+    _checks.instance("constants", constants, NeuronConstants)
+    _checks.form("eps_v", eps_v, (None, None, None), "[batch, pre, post]")
+    batch, n_pre, n_post = eps_v.shape
+    _checks.form("eps_a", eps_a, (batch, n_pre, n_post), "[batch, pre, post]", eps_v)
+    _checks.form("psi", psi, (batch, n_post), "[batch, post]", eps_v)
+    _checks.form("pre", pre, (batch, n_pre), "[batch, pre]", eps_v)
+    for name, constant in zip(NeuronConstants._fields, constants, strict=True):
+        _checks.form(f"constants.{name}", constant, (n_post,), "[post]", eps_v)
 
 
 @torch.no_grad()
@@ -76,18 +95,24 @@ def eligibility_traces(parameters: Parameters, run: Simulation, pre: Tensor) -> 
     Raises
     ------
     TypeError, ValueError
-        If `pre` or `run` have the wrong shape, dtype or device, or `pre` holds something other than 0 and 1.
+        If `pre` or `run` have the wrong shape, dtype or device, `pre` holds something other than 0 and 1, or a trace
+        overflows.
+    MemoryError
+        If the traces are more than the machine can hold.
 
     Notes
     -----
     Bellec et al. (2020), equations (22) to (25), and (13) and (14) for any model of a neuron. The trace holds
     nothing of the loss and nothing of the future: it can be computed while the network runs.
     """
-    check_run(parameters, run)
+    _check_run(parameters, run)
     batch, n_steps, n_rec = run.psi.shape
     _checks.spikes("pre", pre, (batch, n_steps, None), "[batch, time, pre]", run.psi)
 
-    constants, n_pre = parameters.constants(like=run.psi), pre.shape[2]
+    n_pre = pre.shape[2]
+    _checks.memory("batch, duration, n_lif, n_alif and pre", "the traces", 3 * pre.numel() * n_rec, pre)
+
+    constants = parameters.constants(like=run.psi)
     traces = EligibilityTraces(*run.psi.new_empty(3, batch, n_steps, n_pre, n_rec))
     eps_v = run.psi.new_zeros(batch, n_pre, n_rec)
     eps_a = torch.zeros_like(eps_v)
@@ -95,4 +120,6 @@ def eligibility_traces(parameters: Parameters, run: Simulation, pre: Tensor) -> 
         traces.eps_a[:, t] = eps_a
         eps_v, eps_a, e = trace_step(constants, eps_v, eps_a, run.psi[:, t], pre[:, t])
         traces.eps_v[:, t], traces.e[:, t] = eps_v, e
+    for name, values in zip(EligibilityTraces._fields, traces, strict=True):
+        _checks.no_overflow(values, "parameters", name)
     return traces

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from eprop_nb import _checks
 from eprop_nb.eligibility import trace_step
-from eprop_nb.learning_signals import check_loss, low_pass
+from eprop_nb.learning_signals import _derivatives, low_pass
 from eprop_nb.parameters import NeuronConstants, Parameters, Weights
-from eprop_nb.simulation import Simulation, check_run, previous_spikes, without_self_connections
+from eprop_nb.simulation import Simulation, _check_run, previous_spikes, without_self_connections
 
 
 class Gradients(NamedTuple):
@@ -66,15 +66,15 @@ def closed_form_sum(constants: NeuronConstants, psi: Tensor, signal: Tensor, pre
 
     The recursions of the traces are linear, and each belongs to one postsynaptic neuron. Transposed, they run
     backwards in time on vectors of the size of the neurons: d_j(t) collects all that the learning signals from t
-    on will say about a spike that arrives at neuron j at t. Memory grows with batch · time · post. It is acausal:
-    it needs the whole trial, as BPTT does.
+    on will say about a spike that arrives at neuron j at t; q_j(t) is the adjoint of the adaptation. Memory grows with
+    batch · time · post. It is acausal: it needs the whole trial, as BPTT does.
     """
     alpha, rho, _, beta = constants
-    a = d = psi.new_zeros(psi.shape[0], psi.shape[2])  # [batch, post]
+    q = d = psi.new_zeros(psi.shape[0], psi.shape[2])  # [batch, post]
     arrived = []
     for psi_t, signal_t in zip(psi.flip(1).unbind(1), signal.flip(1).unbind(1), strict=True):
-        c = psi_t * (signal_t + a)
-        a = rho * a - beta * c
+        c = psi_t * (signal_t + q)
+        q = rho * q - beta * c
         d = alpha * d + c
         arrived.append(d)
     return torch.einsum("bti,btj->ij", pre, torch.stack(arrived[::-1], dim=1))
@@ -114,35 +114,45 @@ def eprop_gradients(
     Raises
     ------
     TypeError, ValueError
-        If an argument has the wrong shape, dtype or device, is not finite, or `method` is unknown.
+        If an argument has the wrong shape, dtype or device, is not finite, `method` is unknown, or a gradient
+        overflows.
+    MemoryError
+        If the traces of the method "traces" are more than the machine can hold.
 
     Notes
     -----
-    Bellec et al. (2020), equation (1).
+    Bellec et al. (2020), equation (3), which is (1) with the names of its two factors. For a broadcast signal, (4), and
+    the readout's memory put into the signal it is (28), and with B = W^out the gradient of the supplement's (17).
     """
     evaluate = METHODS[_checks.one_of("method", method, list(METHODS))]
-    check_run(parameters, run)
+    _check_run(parameters, run)
     batch, n_steps, n_rec = run.z.shape
     _checks.spikes("inputs", inputs, (batch, n_steps, parameters.n_in), "[batch, time, n_in]", run.z)
     _checks.tensor("signal", signal, (batch, n_steps, n_rec), "[batch, time, n_rec]", run.z)
 
+    if method == "traces":
+        n_numbers = batch * n_steps * max(parameters.n_in, n_rec) * n_rec
+        _checks.memory("batch, duration, n_in, n_lif and n_alif", "the traces (method='traces')", n_numbers, run.z)
+
     constants = parameters.constants(like=run.psi)
     w_in = evaluate(constants, run.psi, signal, inputs)
     w_rec = evaluate(constants, run.psi, signal, previous_spikes(run.z))
+    for gradient in (w_in, w_rec):
+        _checks.no_overflow(gradient, "signal", "the gradient")
     return Gradients(w_in, without_self_connections(w_rec))
 
 
 @torch.no_grad()
 def readout_gradient(parameters: Parameters, run: Simulation, output_signal: Tensor) -> Tensor:
-    """Return the gradient of the readout weights, dE/dW^out_jk = Σ_t a_j(t) dE/dy_k(t), [n_rec, n_out].
+    """Return the gradient of the readout weights, dE/dW^out_jk = Σ_t z̄_j(t) dE/dy_k(t), [n_rec, n_out].
 
-    It is of the same form as equation (1): the low-passed spikes a are the trace, and the derivative of the loss
+    It is of the same form as equation (3): the low-passed spikes z̄ are the trace, and the derivative of the loss
     with respect to the output is the signal, which is known in time where the loss is a sum over time.
 
     Parameters
     ----------
     parameters : Parameters
-        Uses `kappa`.
+        Uses `kappa` and `kappa_complement`.
     run : Simulation
         The trial.
     output_signal : Tensor
@@ -151,12 +161,18 @@ def readout_gradient(parameters: Parameters, run: Simulation, output_signal: Ten
     Raises
     ------
     TypeError, ValueError
-        If an argument has the wrong shape, dtype or device, or is not finite.
+        If an argument has the wrong shape, dtype or device, or is not finite, or the gradient overflows.
+
+    Notes
+    -----
+    Bellec et al. (2020), supplement, equation (18).
     """
-    check_run(parameters, run)
+    _check_run(parameters, run)
     shape = (*run.z.shape[:2], parameters.n_out)
     _checks.tensor("output_signal", output_signal, shape, "[batch, time, n_out]", run.z)
-    return torch.einsum("btj,btk->jk", low_pass(run.z, parameters.kappa), output_signal)
+    filtered = low_pass(run.z, parameters.kappa, parameters.kappa_complement)
+    gradient = torch.einsum("btj,btk->jk", filtered, output_signal)
+    return _checks.no_overflow(gradient, "output_signal", "the gradient")
 
 
 def bptt_gradients(loss: Tensor, weights: Weights) -> Gradients:
@@ -177,18 +193,18 @@ def bptt_gradients(loss: Tensor, weights: Weights) -> Gradients:
     Raises
     ------
     TypeError, ValueError
-        If `loss` is no finite scalar of the graph, a weight matrix does not require gradients, or the loss depends
-        on none of them.
+        If `loss` is no finite scalar of the graph, a weight matrix is no dense floating-point tensor or does not
+        require gradients, the loss depends on none of them, or a gradient overflows.
     """
-    check_loss(loss)
     _checks.instance("weights", weights, Weights)
     for name, weight in zip(Weights._fields, weights, strict=True):
+        _checks.form(f"weights.{name}", weight, (None, None), "[pre, post]")
         if not weight.requires_grad:
             raise ValueError(
                 f"weights.{name} must require gradients when it is simulated, got one that does not: "
                 f"call requires_grad_() on it before simulate"
             )
-    gradients = torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True)
+    gradients = _derivatives(loss, weights)
     if all(gradient is None for gradient in gradients):
         raise ValueError("weights must be those that the loss was computed with, got ones it does not depend on")
     return Gradients(*(torch.zeros_like(w) if g is None else g for w, g in zip(weights, gradients, strict=True)))
@@ -244,7 +260,9 @@ def compare(candidate: Gradients, reference: Gradients) -> Comparison:
     VacuousComparisonError
         If there is no matrix to compare, or the reference is zero: a silent network agrees with any rule, so that
         such a comparison would show nothing. (It is a ValueError.) A recurrent matrix of one neuron has no synapse;
-        there both must be zero, and nothing is measured.
+        there both must be zero, and nothing is measured. A reference whose largest entry is below the smallest normal
+        number divided by the machine epsilon, 1.0e-292 in float64 and 9.9e-32 in float32, is refused as well: the
+        terms that its rounding error is made of were lost on the way, so that a relative error has no meaning.
     """
     _checks.instance("candidate", candidate, Gradients)
     _checks.instance("reference", reference, Gradients)
@@ -257,15 +275,22 @@ def compare(candidate: Gradients, reference: Gradients) -> Comparison:
             raise ValueError(f"reference.{name} must be there, as candidate.{name} is, got None")
         _checks.tensor(f"reference.{name}", theirs, (None, None), "[pre, post]")
         _checks.tensor(f"candidate.{name}", ours, tuple(theirs.shape), "[pre, post]")
+        precisions = [torch.finfo(g.dtype) for g in (ours, theirs)]
         # in float64 on the CPU, so that gradients of another dtype or device can be held against each other
         ours, theirs = (g.detach().to("cpu", torch.float64) for g in (ours, theirs))
         scale = theirs.abs().max().item()
+        least = max(float(info.tiny / info.eps) for info in precisions)
         no_synapse = name == "w_rec" and theirs.shape == (1, 1)
         if no_synapse and scale == 0 and not bool(ours.any()):
             continue
-        if scale < torch.finfo(torch.float64).tiny:  # zero, or what has underflowed on its way there
+        if scale == 0:
             raise VacuousComparisonError(
                 f"reference.{name} must have an entry other than zero, got none: nothing can be compared"
+            )
+        if scale < least:
+            raise VacuousComparisonError(
+                f"reference.{name} must have an entry of at least {least:.1e}, got {scale:.1e} at most: "
+                f"what it was computed from has underflowed"
             )
         errors[name] = (ours - theirs).abs().max().item() / scale
     if not errors:

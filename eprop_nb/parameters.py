@@ -60,10 +60,12 @@ class Parameters:
         If a count or `n_ref` is not a whole number, or another field is not a number.
     ValueError
         If a field is out of its range; the message names the field, what it got and what is allowed.
+    MemoryError
+        If there are more neurons than the machine can hold numbers.
 
     Notes
     -----
-    The parameters of the LIF and ALIF models in Bellec et al. (2020), Methods, "Network models".
+    The parameters of the models in Bellec et al. (2020), Methods, "LIF neurons" and "LSNNs"; γ is the paper's γ_pd.
 
     Examples
     --------
@@ -93,6 +95,8 @@ class Parameters:
             self._set(name, _checks.whole(name, getattr(self, name), least=0))
         if self.n_rec == 0:
             raise ValueError("n_lif + n_alif must be at least 1, got no recurrent neurons at all")
+        # a tuple of Python's floats takes as much as four numbers an entry, and there are four such tuples
+        _checks.memory("n_lif and n_alif", "one value for each neuron", 16 * self.n_rec)
         for name in ("dt", "duration", "tau_out", "rate_in", "dampening"):
             self._set(name, _checks.real(name, getattr(self, name)))
         for name in ("tau_v", "tau_a", "threshold"):
@@ -136,6 +140,11 @@ class Parameters:
         return math.exp(-self.dt / self.tau_out)
 
     @property
+    def kappa_complement(self) -> float:
+        """1 − κ = −expm1(−dt/τ_out): exact for long τ_out too, where subtracting κ from 1 would lose digits."""
+        return -math.expm1(-self.dt / self.tau_out)
+
+    @property
     def threshold_per_neuron(self) -> tuple[float, ...]:
         """Firing threshold at rest of each recurrent neuron, thr."""
         return self._spread(self.threshold)
@@ -151,9 +160,23 @@ class Parameters:
         return tuple(value) if isinstance(value, Sequence) else (value,) * self.n_rec
 
     def constants(self, like: Tensor) -> NeuronConstants:
-        """Return α, ρ, thr and β as tensors [n_rec] with the dtype and on the device of `like`."""
+        """Return α, ρ, thr and β as tensors [n_rec] with the dtype and on the device of `like`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `like` is no dense floating-point tensor, or its dtype cannot hold a threshold or a β.
+        """
+        like = _checks.form("like", like, None, "of any shape")
         values = (self.alpha, self.rho, self.threshold_per_neuron, self.beta_per_neuron)
-        return NeuronConstants(*(torch.tensor(value, dtype=like.dtype, device=like.device) for value in values))
+        constants = NeuronConstants(*(torch.tensor(value, dtype=like.dtype, device=like.device) for value in values))
+        for name, given, held in (
+            ("threshold", self.threshold, constants.threshold),
+            ("beta", self.beta, constants.beta),
+        ):
+            if not bool(torch.isfinite(held).all()) or (name == "threshold" and not bool(held.all())):
+                raise ValueError(f"{name} must be a number that {like.dtype} can hold, got {given}")
+        return constants
 
 
 class Weights(NamedTuple):
@@ -167,12 +190,22 @@ class Weights(NamedTuple):
     w_out: Tensor  # [n_rec, n_out]
 
     def to(self, target: torch.dtype | torch.device | str) -> Self:
-        """Return copies of another dtype or on another device: new leaves of the graph that require gradients."""
-        copies = (weight.detach().to(target, copy=True).requires_grad_() for weight in self)
-        return type(self)(*copies)
+        """Return copies of another dtype or on another device: new leaves of the graph that require gradients.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `target` is neither torch.float32 nor torch.float64 nor a device that can be used and holds numbers, or
+            a matrix is no dense floating-point tensor.
+        """
+        target = _checks.dtype_or_device("target", target)
+        matrices = [
+            _checks.form(f"weights.{name}", w, (None, None), "[pre, post]") for name, w in self._asdict().items()
+        ]
+        return type(self)(*(matrix.detach().to(target, copy=True).requires_grad_() for matrix in matrices))
 
 
-def check_weights(parameters: Parameters, weights: Weights) -> Weights:
+def _check_weights(parameters: Parameters, weights: Weights) -> Weights:
     """Return `weights` if their shapes are those of `parameters` and they share dtype and device; raise otherwise."""
     _checks.instance("parameters", parameters, Parameters)
     _checks.instance("weights", weights, Weights)
@@ -202,10 +235,13 @@ def random_weights(parameters: Parameters, seed: int) -> Weights:
     Raises
     ------
     TypeError, ValueError
-        If `seed` is no whole number from 0 to 2³² − 1.
+        If `parameters` are none, or `seed` is no whole number from 0 to 2³² − 1.
+    MemoryError
+        If the weights are more than the machine can hold.
     """
     _checks.instance("parameters", parameters, Parameters)
     p, generator = parameters, seeded_generator("weights", seed)
+    _checks.memory("n_in, n_lif, n_alif and n_out", "the weights", (p.n_in + p.n_rec + p.n_out) * p.n_rec)
     w_in = generator.standard_normal((p.n_in, p.n_rec)) / math.sqrt(p.n_in)
     w_rec = generator.standard_normal((p.n_rec, p.n_rec)) / math.sqrt(p.n_rec)
     np.fill_diagonal(w_rec, 0.0)
@@ -233,10 +269,11 @@ def poisson_spikes(parameters: Parameters, batch: int = 1, *, seed: int) -> Tens
     Raises
     ------
     TypeError, ValueError
-        If `batch` is no whole number of at least 1 or `seed` none from 0 to 2³² − 1.
+        If `parameters` are none, `batch` is no whole number of at least 1, or `seed` none from 0 to 2³² − 1.
+    MemoryError
+        If the spikes are more than the machine can hold.
     """
-    _checks.instance("parameters", parameters, Parameters)
-    shape = (_checks.whole("batch", batch, least=1), parameters.n_steps, parameters.n_in)
+    shape = _shape_of_trials(parameters, batch, "n_in")
     probability = parameters.rate_in * parameters.dt / 1000.0  # Hz · ms
     fired = seeded_generator("inputs", seed).random(shape) < probability
     return torch.from_numpy(fired.astype(np.float64))
@@ -248,11 +285,20 @@ def random_targets(parameters: Parameters, batch: int = 1, *, seed: int) -> Tens
     Raises
     ------
     TypeError, ValueError
-        If `batch` is no whole number of at least 1 or `seed` none from 0 to 2³² − 1.
+        If `parameters` are none, `batch` is no whole number of at least 1, or `seed` none from 0 to 2³² − 1.
+    MemoryError
+        If the targets are more than the machine can hold.
     """
-    _checks.instance("parameters", parameters, Parameters)
-    shape = (_checks.whole("batch", batch, least=1), parameters.n_steps, parameters.n_out)
+    shape = _shape_of_trials(parameters, batch, "n_out")
     return torch.from_numpy(seeded_generator("targets", seed).standard_normal(shape))
+
+
+def _shape_of_trials(parameters: Parameters, batch: int, count: str) -> tuple[int, int, int]:
+    """Return (batch, n_steps, n) for so many neurons as the field `count` says, if so much can be drawn."""
+    _checks.instance("parameters", parameters, Parameters)
+    shape = (_checks.whole("batch", batch, least=1), parameters.n_steps, int(getattr(parameters, count)))
+    _checks.memory(f"batch, duration and {count}", "what is drawn", math.prod(shape))
+    return shape
 
 
 _STREAMS = ("weights", "inputs", "targets", "feedback", "labels")
@@ -263,6 +309,8 @@ def seeded_generator(stream: str, seed: int) -> np.random.Generator:
 
     With one stream for all, the inputs of seed 0 would be made of the same bits as its weights.
     """
-    if _checks.whole("seed", seed, least=0) >= 2**32:  # a longer seed would run into the number of the stream
+    number = _STREAMS.index(_checks.one_of("stream", stream, _STREAMS))
+    seed = _checks.whole("seed", seed, least=0)
+    if seed >= 2**32:  # a longer seed would run into the number of the stream
         raise ValueError(f"seed must be a whole number from 0 to 2**32 - 1, got {seed}")
-    return np.random.default_rng((seed, _STREAMS.index(stream)))
+    return np.random.default_rng((seed, number))

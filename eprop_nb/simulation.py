@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,15 +10,31 @@ import torch
 from torch import Tensor
 
 from eprop_nb import _checks
-from eprop_nb.parameters import NeuronConstants, Parameters, Weights, check_weights
+from eprop_nb.parameters import NeuronConstants, Parameters, Weights, _check_weights
 
 
 def pseudo_derivative(v_scaled: Tensor, dampening: float) -> Tensor:
     """Return γ max(0, 1 − |u|), which stands for the derivative of the step function [u > 0] at u = `v_scaled`.
 
-    Bellec et al. (2020), Methods, "Network models": the pseudo-derivative ψ is this, divided by the threshold.
+    Parameters
+    ----------
+    v_scaled : Tensor
+        u, of any shape.
+    dampening : float
+        γ.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `v_scaled` is no dense floating-point tensor, or `dampening` is not finite and greater than 0.
+
+    Notes
+    -----
+    Bellec et al. (2020), Methods, "Gradient descent for RSNNs": the pseudo-derivative ψ is this, divided by the
+    threshold; the dampening factor is the paper's γ_pd.
     """
-    return dampening * torch.clamp(1 - v_scaled.abs(), min=0)
+    u, gamma = _checks.form("v_scaled", v_scaled, None, "of any shape"), _checks.real("dampening", dampening)
+    return gamma * torch.clamp(1 - u.abs(), min=0)
 
 
 class _Spike(torch.autograd.Function):
@@ -36,8 +53,12 @@ class _Spike(torch.autograd.Function):
 
 
 def spike(v_scaled: Tensor, dampening: float) -> Tensor:
-    """Return 1 where the scaled voltage is above 0 and 0 elsewhere; differentiable by the pseudo-derivative."""
-    return _Spike.apply(v_scaled, dampening)  # type: ignore[no-any-return,no-untyped-call]  # torch leaves apply untyped
+    """Return 1 where the scaled voltage is above 0 and 0 elsewhere; differentiable by the pseudo-derivative.
+
+    Arguments and errors as of `pseudo_derivative`.
+    """
+    u, gamma = _checks.form("v_scaled", v_scaled, None, "of any shape"), _checks.real("dampening", dampening)
+    return _Spike.apply(u, gamma)  # type: ignore[no-any-return,no-untyped-call]  # torch leaves apply untyped
 
 
 class SpikeFunction(NamedTuple):
@@ -55,7 +76,9 @@ class State(NamedTuple):
 
     `z_sent` and `z_own` are one spike and two tensors. What the neuron sends — recurrent input to others, its own
     reset, the loss — is `z_sent`, and differentiating a loss with respect to it gives the learning signal. What its
-    own adaptation sees is `z_own`: that path stays inside the neuron and belongs to the eligibility trace.
+    own adaptation sees is `z_own`: that path stays inside the neuron and belongs to the eligibility trace. Where the
+    line is drawn is a choice: with the reset on the side of the trace the product is the gradient as well (Bellec et
+    al. 2020, supplement, equation (1)), provided that no way is counted twice or left out.
     """
 
     v: Tensor  # membrane voltage
@@ -68,8 +91,20 @@ class State(NamedTuple):
 
 
 def initial_state(parameters: Parameters, batch: int, like: Tensor) -> State:
-    """Return the state before the first time step: all zero, with the dtype and on the device of `like`."""
-    return State(*(like.new_zeros(batch, parameters.n_rec) for _ in State._fields))
+    """Return the state before the first time step: all zero, with the dtype and on the device of `like`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `parameters` are none, `batch` is no whole number of at least 1, or `like` no dense floating-point tensor.
+    MemoryError
+        If the state is more than the machine can hold.
+    """
+    _checks.instance("parameters", parameters, Parameters)
+    shape = (_checks.whole("batch", batch, least=1), parameters.n_rec)
+    like = _checks.form("like", like, None, "of any shape")
+    _checks.memory("batch, n_lif and n_alif", "the state", len(State._fields) * math.prod(shape), like)
+    return State(*(like.new_zeros(shape) for _ in State._fields))
 
 
 def step(
@@ -96,10 +131,18 @@ def step(
     State
         The state at t.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not what it must be, or differs in shape, dtype or device. Whether the numbers are finite is
+        not looked at in each step: `simulate` does so once.
+
     Notes
     -----
-    Bellec et al. (2020), equations (6) to (10) of Methods, in the time convention of the authors' program.
+    Bellec et al. (2020), equations (6) to (10) of Methods, in the time convention of the authors' program. The spike
+    in (10) is replaced by its definition (9) in the proof of (1): that is why it is two tensors here.
     """
+    _check_step(parameters, constants, state, current, spikes)
     alpha, rho, thr, beta = constants
     b = rho * state.b + state.z_own
     v = alpha * state.v + current - thr * state.z_sent
@@ -122,6 +165,21 @@ def step(
     after_spike = max(parameters.n_ref - 1, 0)
     refractory = torch.where(z > 0, after_spike, torch.clamp(state.refractory - 1, min=0))
     return State(v, b, v_scaled, psi, z_sent, z, refractory)
+
+
+def _check_step(
+    parameters: Parameters, constants: NeuronConstants, state: State, current: Tensor, spikes: SpikeFunction
+) -> None:
+    _checks.instance("parameters", parameters, Parameters)
+    _checks.instance("constants", constants, NeuronConstants)
+    _checks.instance("state", state, State)
+    _checks.instance("spikes", spikes, SpikeFunction)
+    n_rec = parameters.n_rec
+    _checks.form("current", current, (None, n_rec), "[batch, n_rec]")
+    for name, constant in zip(NeuronConstants._fields, constants, strict=True):
+        _checks.form(f"constants.{name}", constant, (n_rec,), "[n_rec]", current)
+    for name, value in zip(State._fields, state, strict=True):
+        _checks.form(f"state.{name}", value, tuple(current.shape), "[batch, n_rec]", current)
 
 
 class Simulation(NamedTuple):
@@ -163,11 +221,17 @@ def simulate(
     Raises
     ------
     TypeError, ValueError
-        If a weight or the inputs have the wrong type, shape, dtype or device, are not finite, or the inputs hold
-        something other than 0 and 1.
+        If a weight or the inputs have the wrong type, shape, dtype or device, are not finite, the inputs hold
+        something other than 0 and 1, or the voltages overflow.
+    MemoryError
+        If the run is more than the machine can hold.
     """
-    check_weights(parameters, weights)
+    stop = _checks.flag("stop_recurrent_gradient", stop_recurrent_gradient)
+    _check_weights(parameters, weights)
     _checks.spikes("inputs", inputs, (None, parameters.n_steps, parameters.n_in), "[batch, time, n_in]", weights.w_in)
+
+    n_numbers = inputs.shape[0] * parameters.n_steps * parameters.n_rec * (len(Simulation._fields) - 1)
+    _checks.memory("batch, duration, n_lif and n_alif", "the run", n_numbers, inputs)
 
     constants = parameters.constants(like=inputs)
     w_rec = without_self_connections(weights.w_rec)
@@ -176,7 +240,7 @@ def simulate(
     # All the input currents at once, and taken apart once: to index a tensor of the graph in each step would make
     # the backward pass quadratic in the number of steps.
     for input_current in (inputs @ weights.w_in).unbind(1):  # each [batch, n_rec]
-        if stop_recurrent_gradient:
+        if stop:
             state = state._replace(z_sent=state.z_sent.detach())
         state = step(parameters, constants, state, input_current + state.z_sent @ w_rec)
         states.append(state)
@@ -185,14 +249,24 @@ def simulate(
     v, b, v_scaled, psi = (
         torch.stack([getattr(each, name) for each in states], dim=1) for name in ("v", "b", "v_scaled", "psi")
     )
+    for name, values in (("v", v), ("v_scaled", v_scaled), ("psi", psi)):
+        _checks.no_overflow(values, "weights and parameters", f"run.{name}")
     return Simulation(torch.stack(sent, dim=1), v, b, v_scaled, psi, sent)
 
 
 def without_self_connections(matrix: Tensor) -> Tensor:
-    """Return `matrix` [..., n_rec, n_rec] with zeros on the diagonal: no neuron has a synapse onto itself."""
+    """Return `matrix` [..., n_rec, n_rec] with zeros on the diagonal: no neuron has a synapse onto itself.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `matrix` is no dense, finite floating-point tensor, or its last two axes differ in length.
+    """
+    axes = "[..., n_rec, n_rec]"
+    matrix = _checks.tensor("matrix", matrix, None, axes)  # finite: 0 times infinity would not be 0
     n_rec = matrix.shape[-1] if matrix.ndim else 0
     if matrix.ndim < 2 or matrix.shape[-2] != n_rec:
-        raise ValueError(f"matrix must have the shape [..., n_rec, n_rec], got {tuple(matrix.shape)}")
+        raise ValueError(f"matrix must have the shape {axes}, got {tuple(matrix.shape)}")
     return matrix * (1 - torch.eye(n_rec, dtype=matrix.dtype, device=matrix.device))
 
 
@@ -202,13 +276,13 @@ def previous_spikes(z: Tensor) -> Tensor:
     Raises
     ------
     TypeError, ValueError
-        If `z` is no tensor [batch, time, n] of spikes.
+        If `z` is no dense, finite floating-point tensor [batch, time, n].
     """
     _checks.tensor("z", z, (None, None, None), "[batch, time, n]")
     return torch.cat((torch.zeros_like(z[:, :1]), z[:, :-1]), dim=1)
 
 
-def check_run(parameters: Parameters, run: Simulation, like: Tensor | None = None) -> None:
+def _check_run(parameters: Parameters, run: Simulation, like: Tensor | None = None) -> None:
     """Raise if the tensors of `run` do not have the shape, dtype and device that `parameters` and `like` ask for."""
     _checks.instance("parameters", parameters, Parameters)
     _checks.instance("run", run, Simulation)

@@ -91,6 +91,71 @@ def test_the_identity_holds_for_any_time_step(measured: Measured) -> None:
 
 
 @pytest.mark.claim(
+    "near-misses",
+    statement="Most steps at which ψ is above zero have no spike: the smallest share, of 20 networks",
+    equation="Methods",
+    chapter="simulation",
+    at_least=0.5,
+)
+def test_near_misses_outnumber_spikes_where_psi_is_above_zero(measured: Measured) -> None:
+    shares = []
+    for run in (seed_trial(seed).run for seed in range(20)):
+        can_learn = run.psi > 0
+        assert int(can_learn.sum()) >= 30  # a share of nothing would say nothing
+        shares.append(float((can_learn & (run.z == 0)).sum() / can_learn.sum()))
+    measured(min(shares))
+
+
+@pytest.mark.claim(
+    "near-misses",
+    statement="More than a third of Σ |L e| of w_rec comes from steps without a spike, in every network drawn",
+    equation="(P3)",
+    chapter="gradients",
+    at_least=1 / 3,
+)
+def test_a_large_part_of_the_gradient_comes_from_near_misses(measured: Measured) -> None:
+    shares = []
+    for trial in several(range(24)):
+        pre = ep.previous_spikes(trial.run.z).detach()
+        traces = ep.without_self_connections(ep.eligibility_traces(trial.parameters, trial.run, pre).e)
+        terms = (trial.signal[:, :, None, :] * traces).abs()
+        missed = terms * (1 - trial.run.z.detach()[:, :, None, :])
+        assert 0 < missed.sum() < terms.sum()
+        shares.append((missed.sum() / terms.sum()).item())
+    assert len(shares) >= 20
+    measured(min(shares))
+
+
+@pytest.mark.claim(
+    "split",
+    statement="With the reset in the trace and out of the learning signal the product is the gradient as well",
+    equation="(S1), (P3)",
+    chapter="gradients",
+    at_most=1e-13,
+)
+def test_the_reset_may_stand_in_the_trace_instead(measured: Measured) -> None:
+    errors = []
+    for trial in several(range(12), beta=0.5):
+        p, run = trial.parameters, trial.run
+        alpha, rho, thr, beta = p.constants(like=run.psi)
+        signal = controls.rewired_signal(trial, reset_counts=False)
+        found = []
+        for pre in (trial.inputs, ep.previous_spikes(run.z).detach()):
+            eps_v = eps_a = e = pre.new_zeros(pre.shape[0], pre.shape[2], p.n_rec)
+            gradient = eps_v.new_zeros(eps_v.shape[1:])
+            for t, psi in enumerate(run.psi.unbind(1)):
+                eps_v = alpha * eps_v - thr * e + pre[:, t, :, None]  # (S1): the reset takes v_th times e
+                e = psi[:, None, :] * (eps_v - beta * eps_a)
+                eps_a = rho * eps_a + e
+                gradient += torch.einsum("bj,bij->ij", signal[:, t], e)
+            found.append(gradient)
+        rule = ep.Gradients(found[0], ep.without_self_connections(found[1]))
+        errors.append(ep.compare(rule, bptt(trial)).max_relative_error)
+        assert signal_error(trial, signal) > 1e-3  # counted by neither
+    measured(max(errors))
+
+
+@pytest.mark.claim(
     "future",
     statement="A learning signal does not depend on what the network should have done before",
     equation="(P1)",
@@ -197,7 +262,7 @@ def test_eps_a_decays_with_the_time_constant_of_the_adaptation(measured: Measure
     "evaluators",
     statement="From traces, online and in closed form: three ways to one sum",
     equation="(P3)",
-    chapter="oracles",
+    chapter="four_ways",
     at_most=1e-13,
 )
 def test_three_ways_to_sum_agree(measured: Measured) -> None:
@@ -272,7 +337,7 @@ def test_every_setting(measured: Measured) -> None:
         except ep.VacuousComparisonError:
             continue
         compared += 1
-        assert result.explained
+        assert result.errors[random_networks.BY_HAND] < 1e-13
         worst = max(worst, *(result.errors[method] for method in METHODS))
     assert compared > 40
     measured(worst)
@@ -304,13 +369,15 @@ def test_symmetric_eprop_is_the_gradient_of_a_cut_graph(measured: Measured) -> N
 
 @pytest.mark.claim(
     "teeth",
-    statement="Each of ten wrong rules is caught in every network of the seed experiment",
+    statement="Each of ten wrong rules is caught in every one of 49 networks of the seed experiment",
     equation="(P1), (P3), (P22) to (P25)",
     chapter="controls",
-    at_least=1e-13,
+    at_least=1e-6,
 )
 def test_wrong_rules_are_caught(measured: Measured) -> None:
-    trials = several(range(12))
+    trials = several(range(50))
+    assert len(trials) == 49  # in seed 7 there is nothing to compare
+    assert max(ep.compare(controls.right_rule(t), bptt(t)).max_relative_error for t in trials) < 1e-13
     wrong = [control for control in controls.CONTROLS if control.name != "spikes of height 1/δt"]
     assert len(wrong) == 10
     measured(min(ep.compare(c.gradients(t), bptt(t)).max_relative_error for c in wrong for t in trials))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import eprop_nb as ep
-from eprop_nb.evidence.random_networks import build, measure, random_case
+from eprop_nb.evidence.random_networks import BOUND, build, measure, random_case
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no CUDA device on this machine")
 
@@ -21,7 +21,7 @@ def test_the_identity_holds_on_a_cuda_device() -> None:
         except ep.VacuousComparisonError:
             continue
         compared += 1
-        assert found.explained
+        assert max(found.errors.values()) < BOUND
     assert compared > 40
 
 

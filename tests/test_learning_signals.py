@@ -231,11 +231,11 @@ def test_the_broadcast_signal_knows_nothing_of_the_future() -> None:
     assert bool((before[:, 10:] != after[:, 10:]).all())
 
 
-def test_one_update_of_the_feedback_decays_it_and_adds_the_change() -> None:
+def test_one_update_of_the_feedback_adds_the_change_and_then_decays_the_sum() -> None:
     weight, change = torch.tensor([[2.0, -4.0]]), torch.tensor([[0.5, 1.0]])
-    assert ep.adapt_feedback(weight, change, 0.25).tolist() == [[2.0, -2.0]]
+    assert ep.adapt_feedback(weight, change, 0.25).tolist() == [[1.875, -2.25]]
     assert ep.adapt_feedback(weight, change, 0.0).tolist() == [[2.5, -3.0]]
-    assert ep.adapt_feedback(weight, change, 1.0).tolist() == [[0.5, 1.0]]
+    assert ep.adapt_feedback(weight, change, 1.0).tolist() == [[0.0, 0.0]]
     assert weight.tolist() == [[2.0, -4.0]]
 
 
@@ -265,9 +265,10 @@ def poisoned(tensor: torch.Tensor) -> torch.Tensor:
 
 
 LOSSES: dict[str, tuple[Any, type[Exception], str]] = {
-    "no tensor": (0.5, TypeError, "loss must be a tensor with one entry, got float"),
-    "nothing": (None, TypeError, "loss must be a tensor with one entry, got NoneType"),
-    "not scalar": (TRIAL.run.z, TypeError, "loss must be a tensor with one entry, got (1, 5, 8)"),
+    "no tensor": (0.5, TypeError, "loss must be a torch.Tensor with one entry, got float"),
+    "nothing": (None, TypeError, "loss must be a torch.Tensor with one entry, got NoneType"),
+    "not scalar": (TRIAL.run.z, TypeError, "loss must be a torch.Tensor with one entry, got (1, 5, 8)"),
+    "whole number": (torch.tensor(1), TypeError, "loss must be of dtype torch.float32 or torch.float64, got"),
     "not in the graph": (TRIAL.loss.detach(), ValueError, "loss must be part of the graph of the simulation, got a"),
     "NaN": (TRIAL.loss * math.nan, ValueError, "loss must be finite, got nan"),
     "infinite": (TRIAL.loss + math.inf, ValueError, "loss must be finite, got inf"),
@@ -362,7 +363,9 @@ def test_a_bad_update_is_refused_in_clear_words(weight: Any, change: Any, kind: 
 
 
 def test_low_pass_wants_a_time_axis_and_a_decay() -> None:
-    with pytest.raises(ValueError, match=says("signal must be a tensor [batch, time, ...]", "(3,)")):
+    with pytest.raises(
+        ValueError, match=says("signal must have the shape (any, any, ...) = [batch, time, ...]", "(3,)")
+    ):
         ep.low_pass(torch.zeros(3), 0.5)
     with pytest.raises(ValueError, match=says("decay must be", "at most 1", "got 2.0")):
         ep.low_pass(torch.zeros(1, 3), 2.0)

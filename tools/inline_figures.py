@@ -2,7 +2,7 @@
 
 MyST-NB writes a figure to a file and refers to it with an `<img>`, which knows nothing of the page around it. Here it
 becomes an `<svg>` of the page: the colours of `eprop_nb.display.plots` turn into the variables that each theme sets
-(`eprop_nb.display.svg.VARIABLES`), black into the colour of the text, white into that of the page, and letters are
+(`eprop_nb.display.themes.VARIABLES`), black into the colour of the text, white into that of the page, and letters are
 set in the font of the page. A picture that no cell of a notebook has drawn stays as it is.
 """
 
@@ -17,12 +17,12 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from eprop_nb.display import plots, svg
+from eprop_nb.display import plots, themes
 
 LOG = logging.getLogger(__name__)
 SHEET = "figures.css"
 PAINTS = ("fill", "stroke", "color", "stop-color")
-COLORS = {color: f"var(--ep-{name})" for color, (name, _) in svg.COLORS.items()} | {
+COLORS = {color: f"var(--ep-{name})" for color, (name, _) in themes.COLORS.items()} | {
     plots.TEXT: "currentColor",
     "black": "currentColor",
     "#ffffff": "var(--ep-page)",
@@ -153,7 +153,7 @@ def write_sheet(app: Sphinx) -> None:
     """Write the colours of both themes, and what is common to all figures, beside the pages' other style sheets."""
     sheet = Path(app.outdir, "_static", SHEET)
     sheet.parent.mkdir(parents=True, exist_ok=True)
-    sheet.write_text(svg.VARIABLES + "\n", encoding="utf-8")
+    sheet.write_text(themes.VARIABLES + "\n", encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -11,11 +11,14 @@ import torch
 from cycler import cycler
 from IPython.core.getipython import get_ipython
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, to_rgb
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import LinearSegmentedColormap, Normalize, SymLogNorm, to_rgb
 from matplotlib.image import AxesImage
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from numpy.typing import ArrayLike, NDArray
 
+from eprop_nb import _checks
+from eprop_nb.display._marks import number
 from eprop_nb.parameters import Parameters
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
@@ -94,7 +97,8 @@ def neuron_colors(parameters: Parameters) -> list[str]:
 
 def raster(ax: Axes, parameters: Parameters, spikes: torch.Tensor, names: Sequence[str], colors: Sequence[str]) -> None:
     """Draw one line for each neuron and a tick for each spike of `spikes`, [time, neuron]; the first is on top."""
-    fired = [times(parameters)[column > 0] for column in array(spikes).T]
+    shown = _by_time("spikes", spikes, parameters, names)
+    fired = [times(parameters)[row > 0] for row in shown]
     ax.eventplot(fired, lineoffsets=range(len(fired)), linelengths=0.75, linewidths=1.8, colors=list(colors))
     ax.set_yticks(range(len(fired)), names)
     ax.set_ylim(len(fired) - 0.4, -0.6)
@@ -103,34 +107,80 @@ def raster(ax: Axes, parameters: Parameters, spikes: torch.Tensor, names: Sequen
 
 
 def time_map(
-    ax: Axes, parameters: Parameters, values: torch.Tensor, names: Sequence[str], limit: float | None = None
+    ax: Axes,
+    parameters: Parameters,
+    values: torch.Tensor,
+    names: Sequence[str],
+    limit: float | None = None,
+    *,
+    decades: float | None = None,
 ) -> AxesImage:
     """Draw `values` [time, neuron] as a heat map over time, on a diverging scale symmetric about 0.
 
-    Returns the image, for a colour bar. `limit` is the end of the scale: the largest absolute value unless given.
+    Returns the image, for `key`. `limit` is the end of the scale: the largest absolute value unless given. With
+    `decades` the scale is logarithmic that many powers of ten down from `limit`, and linear about 0.
     """
-    shown = array(values).T
-    bound = np.abs(shown).max() if limit is None else limit
+    shown = _by_time("values", values, parameters, names)
+    left, right = -parameters.dt / 2, parameters.duration - parameters.dt / 2
     image = ax.imshow(
         shown,
         aspect="auto",
         cmap=DIVERGING,
-        vmin=-bound,
-        vmax=bound,
-        extent=(-parameters.dt / 2, parameters.duration - parameters.dt / 2, len(shown) - 0.5, -0.5),
+        norm=_scale(shown, limit, decades),
+        extent=(left, right, len(shown) - 0.5, -0.5),
     )
     ax.set_yticks(range(len(shown)), names)
     ax.tick_params(axis="y", length=0)
     return image
 
 
-def matrix(ax: Axes, values: torch.Tensor | ArrayLike, limit: float) -> AxesImage:
-    """Draw a weight matrix [pre, post], or a gradient of it, on a diverging scale from −`limit` to `limit`."""
+def matrix(
+    ax: Axes, values: torch.Tensor | ArrayLike, limit: float | None = None, *, decades: float | None = None
+) -> AxesImage:
+    """Draw a weight matrix [pre, post], or a gradient of it, on a diverging scale; see `time_map`."""
     shown = array(values)
-    image = ax.imshow(shown, cmap=DIVERGING, vmin=-limit, vmax=limit)
+    if shown.ndim != 2 or not shown.size:
+        raise ValueError(f"values must be a matrix [pre, post], got the shape {shown.shape}")
+    image = ax.imshow(shown, cmap=DIVERGING, norm=_scale(shown, limit, decades))
     ax.set_xticks(range(shown.shape[1]), [str(j + 1) for j in range(shown.shape[1])])
     ax.set_yticks(range(shown.shape[0]), [str(i + 1) for i in range(shown.shape[0])])
     ax.tick_params(length=0)
     ax.set_xlabel("to neuron")
     ax.spines[:].set_visible(False)
     return image
+
+
+def key(image: AxesImage, label: str, axes: Axes | Sequence[Axes] | None = None) -> Colorbar:
+    """Draw the key of a heat map below it: its colours, the numbers at their ends and at 0, and what they mean.
+
+    `axes` are those that share it, from top to bottom; the image's own unless given.
+    """
+    over = image.axes if axes is None else axes
+    bar = image.axes.figure.colorbar(image, ax=over, location="bottom", label=label, aspect=30, shrink=0.7)
+    limit = image.get_clim()[1] or 0.0
+    ends = [-limit, 0.0, limit]
+    if isinstance(bar.norm, SymLogNorm):  # where the logarithm begins
+        ends[1:2] = [-bar.norm.linthresh, bar.norm.linthresh]
+    bar.set_ticks(ends, labels=[number(end, 2) for end in ends])
+    bar.minorticks_off()
+    return bar
+
+
+def _by_time(name: str, values: torch.Tensor, parameters: Parameters, names: Sequence[str]) -> FloatArray:
+    """Return `values` [time, neuron] as [neuron, time]; raise if they do not fit the parameters and the names."""
+    shown = array(values)
+    if shown.shape != (parameters.n_steps, len(names)):
+        wanted = (parameters.n_steps, len(names))
+        raise ValueError(f"{name} must have the shape {wanted} = [time, neuron], as many as names, got {shown.shape}")
+    return shown.T
+
+
+def _scale(values: FloatArray, limit: float | None, decades: float | None) -> Normalize:
+    """Return a scale that is symmetric about 0, linear or logarithmic."""
+    if not np.isfinite(values).all():
+        raise ValueError("values must be finite numbers, got NaN or infinite entries")
+    bound = float(np.abs(values).max()) if limit is None else _checks.real("limit", limit, zero_allowed=True)
+    bound = bound or 1.0  # of zeros: any scale shows them bare, but one without length
+    if decades is None:
+        return Normalize(-bound, bound)
+    return SymLogNorm(bound * 10 ** -_checks.real("decades", decades), vmin=-bound, vmax=bound)

@@ -6,11 +6,11 @@ The one function that chapters need is `view`. `eprop_nb` itself does not import
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import product
+from itertools import islice, product
+from math import prod
 from typing import Any, NamedTuple
 
 import ipywidgets as widgets
-import numpy as np
 
 from eprop_nb.display.svg import STYLE, Frame
 
@@ -30,6 +30,8 @@ _SLIDER_STYLE = """
 .ep-sliders .widget-html,.ep-sliders .widget-html-content{width:100%;height:auto;margin:0;color:inherit}
 .ep-sliders .widget-html-content{line-height:normal;font-size:inherit;overflow:visible}
 .ep-style{display:none}
+.ep-sliders .ep-result{margin:.2rem 0 .6rem;font-size:1rem;line-height:1.4}
+.ep-sliders summary{padding:.6rem 2px;font-size:1rem;font-weight:600;cursor:pointer}
 .ep-sliders .noUi-horizontal{height:6px;margin:19px 16px;border:0;border-radius:3px;background:currentColor}
 .ep-sliders .noUi-horizontal{box-shadow:none;opacity:1;touch-action:none}
 .ep-sliders .noUi-horizontal .noUi-handle{width:28px;height:28px;right:-14px;top:-11px;border-radius:50%}
@@ -64,9 +66,9 @@ class SliderView(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no type 
     points: list[dict[str, Any]]
     """The values at each frame, the last slider first to change."""
     labels: list[str]
-    """The text alternative of each frame: the values, then the result."""
+    """Each frame in words: the values, then the result."""
     frames: list[str]
-    """The markup of each frame."""
+    """The markup of each frame: the picture, and its result below it."""
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs)
@@ -86,20 +88,30 @@ class _Slider(NamedTuple):
     @classmethod
     def of(cls, name: str, given: Grid | Iterable[Any]) -> _Slider:
         grid = given if isinstance(given, Grid) else Grid(given)
-        if isinstance(grid.values, str) or not isinstance(grid.values, Iterable):
-            raise TypeError(f"the grid {name} must be a sequence of values; it is {grid.values!r}")
-        values = [value.item() if isinstance(value, np.generic) else value for value in grid.values]
+        try:  # a grid may have no end, and a set has no order
+            if isinstance(grid.values, (str, bytes, set, frozenset)):
+                raise TypeError
+            values = [_plain(value) for value in islice(grid.values, MAX_FRAMES + 1)]
+        except TypeError:
+            raise TypeError(f"the grid {name} must be a sequence of values, got {grid.values!r}") from None
+        if not (isinstance(grid.label, str) and isinstance(grid.unit, str)):
+            raise TypeError(f"the grid {name} must have texts as label and unit, got {grid.label!r} and {grid.unit!r}")
         if not values:
-            raise ValueError(f"the grid {name} is empty")
+            raise ValueError(f"the grid {name} must have a value, got none")
+        if len(values) > MAX_FRAMES:
+            raise ValueError(f"the grid {name} must have at most {MAX_FRAMES} values, got more")
+        start = values[0] if grid.start is None else _plain(grid.start)
+        for value in (*values, start):
+            if not isinstance(value, (int, float, str)):
+                raise TypeError(f"the grid {name} must hold numbers or words, got {value!r}")
         unit = f" {grid.unit}" if grid.unit else ""
         texts = [(f"{value:g}" if isinstance(value, float) else str(value)) + unit for value in values]
         repeated = [text for k, text in enumerate(texts) if text in texts[:k]]
         if repeated:
-            raise ValueError(f"the grid {name} has {repeated[0]} more than once, as the slider would show it")
-        if grid.start is not None and grid.start not in values:
-            raise ValueError(f"the grid {name} cannot start at {grid.start!r}, which is not one of its values")
-        start = 0 if grid.start is None else values.index(grid.start)
-        return cls(name, values, texts, grid.label or name, start)
+            raise ValueError(f"the grid {name} must show each value once, got {repeated[0]} more than once")
+        if start not in values:
+            raise ValueError(f"the grid {name} must start at one of its values, got {grid.start!r}")
+        return cls(name, values, texts, grid.label or name, values.index(start))
 
     def widget(self) -> Any:
         return widgets.SelectionSlider(
@@ -112,8 +124,13 @@ class _Slider(NamedTuple):
         )
 
 
+def _plain(value: Any) -> Any:
+    """Return a number that NumPy or PyTorch holds as Python holds it, and anything else as it is."""
+    return value.item() if getattr(value, "shape", None) == () else value
+
+
 def _frames(draw: Callable[..., Frame], grids: list[_Slider]) -> Iterator[tuple[dict[str, Any], str, str]]:
-    """Yield the values, the label and the markup of each frame."""
+    """Yield the values, the words and the markup of each frame."""
     for indices in product(*(range(len(grid.values)) for grid in grids)):
         point = {grid.name: grid.values[k] for grid, k in zip(grids, indices, strict=True)}
         at = ", ".join(f"{name}={value!r}" for name, value in point.items())
@@ -124,7 +141,7 @@ def _frames(draw: Callable[..., Frame], grids: list[_Slider]) -> Iterator[tuple[
         if not isinstance(frame, Frame):
             raise GridPointError(f"the drawing function returned {type(frame).__name__} at {at}, and not a Frame")
         values = ", ".join(f"{grid.label} {grid.texts[k]}" for grid, k in zip(grids, indices, strict=True))
-        yield point, f"{values}: {frame.result}", frame.svg(values)
+        yield point, f"{values}: {frame.result}", frame.html(values)
 
 
 def view(draw: Callable[..., Frame], **grids: Grid | Iterable[Any]) -> SliderView:
@@ -149,15 +166,17 @@ def view(draw: Callable[..., Frame], **grids: Grid | Iterable[Any]) -> SliderVie
     GridPointError
         If `draw` fails at a point, which the message names and whose error is the cause, or returns no frame.
     TypeError, ValueError
-        If there is no grid or more than two, if one is empty or has a value twice, or if there are more than
-        `MAX_FRAMES` points.
+        If there is no grid or more than two, if one is empty, has a value twice or holds what is neither number nor
+        word, or if there are more than `MAX_FRAMES` points. All of this is found before anything is drawn.
     """
+    if not callable(draw):
+        raise TypeError(f"draw must be a function that returns a frame, got {draw!r}")
     if not 1 <= len(grids) <= 2:
-        raise ValueError(f"there must be one grid or two; there are {len(grids)}")
+        raise ValueError(f"there must be one grid or two, got {len(grids)}")
     checked = [_Slider.of(name, grid) for name, grid in grids.items()]
-    count = int(np.prod([len(grid.values) for grid in checked]))
+    count = prod(len(grid.values) for grid in checked)
     if count > MAX_FRAMES:
-        raise ValueError(f"the grids have {count} points, and a view has at most {MAX_FRAMES} frames")
+        raise ValueError(f"the grids must have at most {MAX_FRAMES} points together, got {count}")
     drawn = list(_frames(draw, checked))  # all of them, before there is anything to display
 
     # The frames share one layout and one style, which would otherwise weigh as much as a small frame.

@@ -109,55 +109,8 @@ def bptt(parameters: Parameters, trial: Trial, w_rec: ArrayLike, inputs: ArrayLi
         The gradients, and the adjoint of the sent spikes: the true learning signal.
     """
     x, direct = np.asarray(inputs, dtype=float), np.asarray(direct, dtype=float)
-    _, _, thr, beta = _constants(parameters)
-    return _adjoints(parameters, trial, np.asarray(w_rec, dtype=float), x, direct, reset=-thr, adaptation=-beta)
-
-
-def condition_number(
-    parameters: Parameters, trial: Trial, w_in: ArrayLike, w_rec: ArrayLike, inputs: ArrayLike, direct: ArrayLike
-) -> float:
-    """Return by how much a rounding error in every term can be amplified on the way to the gradient, to first order.
-
-    Two things amplify rounding errors. The gradient is a sum over all ways through the network; where ways of
-    opposite sign nearly cancel, it is much smaller than its terms. And ψ = γ/thr (1 − |u|) is a difference: where
-    |u| is close to 1, the last bits of the voltage, which is itself a sum, make a large part of a small ψ. So we
-    sum the *absolute* values of all terms, once as they are and once with ψ moved by what rounding can do to it,
-    and divide by the largest entry of the gradient: the larger number of the two weight matrices.
-
-    Arguments as of `bptt`, and the input weights.
-    """
-    x, absolute = np.asarray(inputs, dtype=float), np.abs(np.asarray(direct, dtype=float))
-    abs_in, abs_rec = np.abs(np.asarray(w_in, dtype=float)), _no_diagonal(np.abs(np.asarray(w_rec, dtype=float)))
-    alpha, _, thr, beta = _constants(parameters)
-    v = np.zeros_like(trial.v)  # what the voltage is the sum of, without signs
-    for t in range(v.shape[1]):
-        v[:, t] = x[:, t] @ abs_in
-        if t > 0:
-            v[:, t] += alpha * v[:, t - 1] + trial.z[:, t - 1] @ abs_rec + thr * trial.z[:, t - 1]
-    slack = np.where(trial.psi > 0, parameters.dampening / thr**2 * (v + thr + beta * trial.b), 0.0)
-
-    def terms(psi: Array) -> HandGradients:
-        moved = trial._replace(psi=psi)
-        return _adjoints(parameters, moved, abs_rec, x, absolute, reset=thr, adaptation=beta)
-
-    small = 1e-6
-    as_they_are, shifted = terms(trial.psi), terms(trial.psi + small * slack)
-    gradients = bptt(parameters, trial, w_rec, inputs, direct)
-    worst = 0.0
-    for name in ("w_in", "w_rec"):
-        gradient, total = getattr(gradients, name), getattr(as_they_are, name)
-        sensitivity = (getattr(shifted, name) - total) / small
-        if np.any(gradient):
-            worst = max(worst, float((total + sensitivity).max() / np.abs(gradient).max()))
-    return worst
-
-
-def _adjoints(
-    parameters: Parameters, trial: Trial, w_rec: Array, x: Array, direct: Array, *, reset: Array, adaptation: Array
-) -> HandGradients:
-    # `reset` is what a sent spike adds to its own neuron's voltage, `adaptation` what b adds to v − threshold
-    w_rec = _no_diagonal(w_rec)
-    alpha, rho, _, _ = _constants(parameters)
+    w_rec = _no_diagonal(np.asarray(w_rec, dtype=float))
+    alpha, rho, thr, beta = _constants(parameters)
     batch, n_steps, n_rec = trial.z.shape
     signal = np.zeros_like(trial.z)
     g_in, g_rec = np.zeros((x.shape[2], n_rec)), np.zeros((n_rec, n_rec))
@@ -165,9 +118,9 @@ def _adjoints(
         g_v, g_b = np.zeros(n_rec), np.zeros(n_rec)  # adjoints of v and b at t + 1
         for t in reversed(range(n_steps)):
             psi = trial.psi[k, t]
-            g_sent = direct[k, t] + w_rec @ g_v + reset * g_v  # readout, other neurons, own reset
+            g_sent = direct[k, t] + w_rec @ g_v - thr * g_v  # readout, other neurons, own reset
             g_z = g_sent + g_b  # and own adaptation
-            g_v, g_b = alpha * g_v + psi * g_z, rho * g_b + adaptation * psi * g_z
+            g_v, g_b = alpha * g_v + psi * g_z, rho * g_b - beta * psi * g_z
             signal[k, t] = g_sent
             g_in += np.outer(x[k, t], g_v)
             if t > 0:

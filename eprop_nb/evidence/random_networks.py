@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from eprop_nb.evidence import oracles
+from eprop_nb.evidence import extended, oracles
 from eprop_nb.gradients import METHODS, Gradients, bptt_gradients, compare, eprop_gradients, readout_gradient
 from eprop_nb.learning_signals import cross_entropy_loss, rate_loss, readout, regression_loss, true_learning_signal
 from eprop_nb.parameters import (
@@ -23,6 +24,9 @@ from eprop_nb.simulation import Simulation, simulate
 
 Loss = Literal["regression", "cross-entropy", "rate", "sum"]
 LOSSES: tuple[Loss, ...] = ("regression", "cross-entropy", "rate", "sum")
+AUTOGRAD, BY_HAND = "BPTT by autograd", "hand-written BPTT"
+BOUND = 1e-13  # an error in float64 above this asks for more digits
+RATE = 20.0  # Hz, target of the rate loss
 
 
 class Case(NamedTuple):
@@ -40,12 +44,36 @@ class Measurement(NamedTuple):
 
     spikes: int
     errors: dict[str, float]  # "traces", "online", "closed_form" and "hand-written BPTT"
-    rounding: float  # what rounding can do to the gradient of this network, to first order, as a relative error
+
+
+class Recomputation(NamedTuple):
+    """The same case with more digits, and how far float64 is from that."""
+
+    same_spikes: dict[int, bool]  # by number of digits: are they those of float64, all of them?
+    disagreement: dict[int, float]  # by number of digits: e-prop against BPTT, both with so many
+    rounding: dict[int, float]  # by number of digits: the worse of the two against BPTT with the most digits
+    errors: dict[str, float]  # of each way in float64, and of BPTT by autograd, against BPTT with the most digits
 
     @property
-    def explained(self) -> bool:
-        """Whether every error is below 1e-13, or no larger than rounding can make it in this network."""
-        return max(self.errors.values()) <= max(1e-13, self.rounding)
+    def amplification(self) -> float:
+        """What became of an error in the last digit, at the worst: the largest error in units of the last digit."""
+        return max((error * 10.0**digits for digits, error in self.rounding.items()), default=0.0)
+
+    @property
+    def is_rounding(self) -> bool:
+        """Whether the identity holds with most digits, and what float64 lacks is no more than its last digits.
+
+        The spikes must be the same, the two gradients with most digits must agree to all but ten of them, and an
+        error of float64 above the bound must be less than a hundred times what rounding did in the same network
+        with other numbers of digits, in units of the last.
+        """
+        most = max(self.disagreement)
+        allowed = max(BOUND, 100 * self.amplification * float(np.finfo(float).eps))
+        return (
+            self.same_spikes[most]
+            and self.disagreement[most] < 10.0 ** (10 - most)
+            and max(self.errors.values()) < allowed
+        )
 
 
 def random_case(generator: np.random.Generator) -> Case:
@@ -108,7 +136,7 @@ def build(case: Case, device: str = "cpu") -> Experiment:
     if case.loss in ("cross-entropy", "sum"):
         loss = loss + cross_entropy_loss(p, weights, run, labels)
     if case.loss in ("rate", "sum"):
-        loss = loss + rate_loss(p, run, rate=20.0)
+        loss = loss + rate_loss(p, run, RATE)
     return Experiment(weights, inputs, targets, labels, run, loss)
 
 
@@ -125,6 +153,24 @@ def output_derivative(case: Case, experiment: Experiment) -> Tensor:
     return derivative
 
 
+def gradients(case: Case, experiment: Experiment) -> dict[str, Gradients]:
+    """Return the gradient of a case by every way: the three of e-prop, BPTT by autograd, and BPTT by hand in NumPy."""
+    p, (weights, inputs, _, _, run, loss) = case.parameters, experiment
+    (direct,) = torch.autograd.grad(loss, run.z, retain_graph=True)
+    signal = true_learning_signal(loss, run)
+    w_out = None
+    if case.loss != "rate":  # the rate loss does not look at the readout
+        w_out = readout_gradient(p, run, output_derivative(case, experiment))
+    found = {method: eprop_gradients(p, run, inputs, signal, method)._replace(w_out=w_out) for method in METHODS}
+    found[AUTOGRAD] = bptt_gradients(loss, weights)
+
+    # the oracle in NumPy stays on the CPU
+    w_in, w_rec, x, hand_direct = (e.detach().cpu().numpy() for e in (weights.w_in, weights.w_rec, inputs, direct))
+    hand = oracles.bptt(p, oracles.simulate(p, w_in, w_rec, x), w_rec, x, hand_direct)
+    found[BY_HAND] = Gradients(torch.from_numpy(hand.w_in), torch.from_numpy(hand.w_rec))
+    return found
+
+
 def measure(case: Case, device: str = "cpu") -> Measurement:
     """Hold all ways to the gradient of a case against BPTT by autograd.
 
@@ -133,7 +179,7 @@ def measure(case: Case, device: str = "cpu") -> Measurement:
     case : Case
         The network and the trial.
     device : str
-        Where PyTorch computes; the oracle in NumPy stays on the CPU.
+        Where PyTorch computes.
 
     Returns
     -------
@@ -145,26 +191,56 @@ def measure(case: Case, device: str = "cpu") -> Measurement:
     VacuousComparisonError
         If the gradient of a weight matrix is zero, so that there is nothing to compare.
     """
-    p, experiment = case.parameters, build(case, device)
-    weights, inputs, _, _, run, loss = experiment
-    bptt = bptt_gradients(loss, weights)
-    (direct,) = torch.autograd.grad(loss, run.z, retain_graph=True)
-    signal = true_learning_signal(loss, run)
-    w_out = None
-    if case.loss != "rate":  # the rate loss does not look at the readout
-        w_out = readout_gradient(p, run, output_derivative(case, experiment))
+    experiment = build(case, device)
+    ways = gradients(case, experiment)
+    bptt = ways.pop(AUTOGRAD)
+    errors = {name: compare(found, bptt).max_relative_error for name, found in ways.items()}
+    return Measurement(int(experiment.run.z.sum().item()), errors)
 
-    errors = {}
-    for method in METHODS:
-        w_in, w_rec, _ = eprop_gradients(p, run, inputs, signal, method)
-        errors[method] = compare(Gradients(w_in, w_rec, w_out), bptt).max_relative_error
 
-    on_cpu = (each.detach().cpu().numpy() for each in (weights.w_in, weights.w_rec, inputs, direct))
-    hand_w_in, hand_w_rec, x, hand_direct = on_cpu
-    trial = oracles.simulate(p, hand_w_in, hand_w_rec, x)
-    hand = oracles.bptt(p, trial, hand_w_rec, x, hand_direct)
-    by_hand = Gradients(torch.from_numpy(hand.w_in), torch.from_numpy(hand.w_rec))
-    errors["hand-written BPTT"] = compare(by_hand, bptt).max_relative_error
-    condition = oracles.condition_number(p, trial, hand_w_in, hand_w_rec, x, hand_direct)
-    unit_roundoff = np.finfo(float).eps / 2  # each term passes through one rounding in each step, about
-    return Measurement(int(run.z.sum().item()), errors, float(p.n_steps * unit_roundoff * condition))
+def recompute(case: Case, digits: Sequence[int] = (16, 20, 30, 50)) -> Recomputation:
+    """Compute both gradients of a case with more and more digits, and the errors of float64 against the last.
+
+    Parameters
+    ----------
+    case : Case
+        The network and the trial.
+    digits : sequence of int
+        Numbers of decimal digits (see `extended.solve`).
+
+    Returns
+    -------
+    Recomputation
+        Whether the spikes are the same, how far e-prop is from BPTT, and what rounding did to each way. With one
+        number of digits alone there is no `rounding` to judge errors of float64 above the bound by.
+    """
+    experiment = build(case)
+    weights, inputs, targets, labels, run, _ = experiment
+    w_in, w_rec, w_out = (w.detach().numpy() for w in weights)
+    problem = extended.Problem(
+        case.parameters,
+        w_in,
+        w_rec,
+        w_out,
+        inputs.numpy(),
+        targets=targets.numpy() if case.loss in ("regression", "sum") else None,
+        labels=labels.numpy() if case.loss in ("cross-entropy", "sum") else None,
+        rate=RATE if case.loss in ("rate", "sum") else None,
+    )
+    solved = {n: extended.solve(problem, n) for n in digits}
+    most, spikes = max(digits), run.z.detach().numpy()
+    exact = solved[most].bptt
+    ways = {
+        name: tuple(None if matrix is None else matrix.numpy() for matrix in found)
+        for name, found in gradients(case, experiment).items()
+    }
+    return Recomputation(
+        same_spikes={n: bool((found.z == spikes).all()) for n, found in solved.items()},
+        disagreement={n: extended.largest_error(found.eprop, found.bptt) for n, found in solved.items()},
+        rounding={
+            n: max(extended.largest_error(way, exact) for way in (found.eprop, found.bptt))
+            for n, found in solved.items()
+            if n < most
+        },
+        errors={name: extended.largest_error(way, exact) for name, way in ways.items()},
+    )

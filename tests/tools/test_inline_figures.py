@@ -17,7 +17,7 @@ from docutils import nodes
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from eprop_nb.display import plots, svg
+from eprop_nb.display import plots, themes
 
 LABEL = 'A line that rises, and "1 < 2" in quotes.'
 # The backgrounds of a page, as its theme has them: pydata-sphinx-theme, --pst-color-background.
@@ -49,7 +49,7 @@ def drawn(draw: Any) -> str:
 
 
 def all_colors(ax: Axes) -> None:
-    for color, (name, _) in svg.COLORS.items():
+    for color, (name, _) in themes.COLORS.items():
         ax.plot([0, 1], [0, 1], "o-", color=color, mfc="white", label=name)
     ax.legend()
     ax.set(title="All colours", xlabel="x (ms)")
@@ -79,9 +79,9 @@ def test_a_figure_without_a_text_alternative_is_not_given_one() -> None:
 def test_every_color_follows_the_theme_and_nothing_is_white() -> None:
     text = inline_figures.inline(drawn(all_colors), LABEL, "a-")
     assert not re.search(r"#[0-9a-f]{6}\b|#[0-9a-f]{3}\b|black|white", re.sub(r"#a-\w+", "", text))
-    for name, _ in svg.COLORS.values():
+    for name, _ in themes.COLORS.values():
         assert ("currentColor" if name == "text" else f"var(--ep-{name})") in text
-        assert f"--ep-{name}:" in svg.VARIABLES
+        assert f"--ep-{name}:" in themes.VARIABLES
     assert "var(--ep-page)" in text  # the insides of the markers
 
 
@@ -152,8 +152,8 @@ def contrast(one: str, two: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.parametrize("color", [color for color in svg.COLORS if color != plots.TEXT])
+@pytest.mark.parametrize("color", [color for color in themes.COLORS if color != plots.TEXT])
 def test_every_color_stands_out_from_both_pages(color: str) -> None:
     assert contrast(color, WHITE) >= 3
-    assert contrast(svg.COLORS[color][1], DARK) >= 3
+    assert contrast(themes.COLORS[color][1], DARK) >= 3
     assert contrast("#ffffff", "#000000") == pytest.approx(21)
