@@ -369,13 +369,15 @@ def test_symmetric_eprop_is_the_gradient_of_a_cut_graph(measured: Measured) -> N
 
 @pytest.mark.claim(
     "teeth",
-    statement="Each of ten wrong rules is caught in every network of the seed experiment",
+    statement="Each of ten wrong rules is caught in every one of 49 networks of the seed experiment",
     equation="(P1), (P3), (P22) to (P25)",
     chapter="controls",
-    at_least=1e-13,
+    at_least=1e-6,
 )
 def test_wrong_rules_are_caught(measured: Measured) -> None:
-    trials = several(range(12))
+    trials = several(range(50))
+    assert len(trials) == 49  # in seed 7 there is nothing to compare
+    assert max(ep.compare(controls.right_rule(t), bptt(t)).max_relative_error for t in trials) < 1e-13
     wrong = [control for control in controls.CONTROLS if control.name != "spikes of height 1/δt"]
     assert len(wrong) == 10
     measured(min(ep.compare(c.gradients(t), bptt(t)).max_relative_error for c in wrong for t in trials))

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-LETTER = 72  # the width of a letter, on average, in a wide font
+LETTER = 80  # the width of a digit in a wide font
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 LEVELS = 12  # shades of a heat map on either side of 0
 
 Integers: TypeAlias = NDArray[np.int64]
@@ -43,9 +44,15 @@ class Place(NamedTuple):
         return np.rint(start + length * (shown - ends[0]) / (ends[1] - ends[0])).astype(np.int64)
 
 
-def number(value: float) -> str:
-    """Return a number in few letters, with a true minus sign: 0.25, −3e-05."""
-    return f"{value:.3g}".replace("-", "−", 1) if value < 0 else f"{value:.3g}"
+def number(value: float, digits: int = 3) -> str:
+    """Return a number in few letters, rounded to so many digits, with a true minus sign: 0.25, 1500, −3·10⁻⁵."""
+    rounded = float(f"{value:.{digits}g}")
+    plain = f"{rounded:g}"
+    if rounded and not 1e-3 <= abs(rounded) < 1e4:
+        factor, _, power = f"{rounded:e}".partition("e")
+        times = {1.0: "10", -1.0: "-10"}.get(float(factor), f"{float(factor):g}·10")
+        plain = times + str(int(power)).translate(_RAISED)
+    return plain.replace("-", "−")
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
@@ -103,7 +110,7 @@ def _shade(level: int, path: str) -> str:
 
 def key(limit: float, middle: float, y: int, room: int) -> str:
     """Return the key of a heat map: its colours, with the values at both ends, or with ± where there is no room."""
-    low, high = f"−{limit:.2g}", f"{limit:.2g}"
+    low, high = number(-limit, 2), number(limit, 2)
     beside = LETTER * len(low) + 40
     wide = room > 2 * beside + 600
     if not wide:

@@ -18,6 +18,7 @@ from matplotlib_inline.backend_inline import set_matplotlib_formats
 from numpy.typing import ArrayLike, NDArray
 
 from eprop_nb import _checks
+from eprop_nb.display._marks import number
 from eprop_nb.parameters import Parameters
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
@@ -160,7 +161,7 @@ def key(image: AxesImage, label: str, axes: Axes | Sequence[Axes] | None = None)
     ends = [-limit, 0.0, limit]
     if isinstance(bar.norm, SymLogNorm):  # where the logarithm begins
         ends[1:2] = [-bar.norm.linthresh, bar.norm.linthresh]
-    bar.set_ticks(ends, labels=[f"{end:.2g}".replace("-", "−", 1) for end in ends])
+    bar.set_ticks(ends, labels=[number(end, 2) for end in ends])
     bar.minorticks_off()
     return bar
 

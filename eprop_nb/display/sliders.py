@@ -30,8 +30,8 @@ _SLIDER_STYLE = """
 .ep-sliders .widget-html,.ep-sliders .widget-html-content{width:100%;height:auto;margin:0;color:inherit}
 .ep-sliders .widget-html-content{line-height:normal;font-size:inherit;overflow:visible}
 .ep-style{display:none}
-.ep-sliders .ep-result{margin:.2rem 0 .6rem;max-width:640px;line-height:1.4}
-.ep-sliders summary{padding:.6rem 0;cursor:pointer;font-weight:600}
+.ep-sliders .ep-result{margin:.2rem 0 .6rem;font-size:1rem;line-height:1.4}
+.ep-sliders summary{padding:.6rem 2px;font-size:1rem;font-weight:600;cursor:pointer}
 .ep-sliders .noUi-horizontal{height:6px;margin:19px 16px;border:0;border-radius:3px;background:currentColor}
 .ep-sliders .noUi-horizontal{box-shadow:none;opacity:1;touch-action:none}
 .ep-sliders .noUi-horizontal .noUi-handle{width:28px;height:28px;right:-14px;top:-11px;border-radius:50%}

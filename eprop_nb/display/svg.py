@@ -282,7 +282,7 @@ class Panel:
         return LINE + 30 if self.title or self._names else 50
 
     def _foot(self) -> int:
-        return 50 + LINE * (bool(self.x_marks) + bool(self.x_label) + (self.limit is not None) + bool(self.key))
+        return 80 + LINE * (bool(self.x_marks) + bool(self.x_label) + (self.limit is not None) + bool(self.key))
 
     def _render(self, left: int, right: int, top: int) -> str:
         """Return the panel between two edges, from `top` down."""

@@ -51,9 +51,12 @@ def test_a_page_is_sound(browser: Browser, site: str, name: str, scheme: str, wi
 
 
 def visible_label(view: Locator) -> str:
-    """Return the text alternative of the one frame that is shown; "" while the view is between two frames."""
+    """Return the one frame that is shown in words, the result below it too; "" while the view is between two frames."""
     shown = [frame for frame in view.locator("svg.ep-frame").all() if frame.is_visible()]
-    return (shown[0].get_attribute("aria-label") or "") if len(shown) == 1 else ""
+    if len(shown) != 1:
+        return ""
+    result = shown[0].locator("xpath=..").locator(".ep-result")
+    return f"{shown[0].get_attribute('aria-label')}: {result.text_content()}"
 
 
 def values(view: Locator) -> str:

@@ -78,7 +78,7 @@ def test_logarithmic_shades_show_what_differs_by_powers_of_ten_and_the_key_says_
     assert [sign for sign, _ in found] == ["plus", "minus", "plus", "minus"]
     assert [strength for _, strength in found] == [1.0, 0.75, 0.5, 0.25]
     heat = svg.Panel((0, 1), (0, 1)).heat([values], decades=4)
-    assert "logarithmic, bare below 0.0001</text>" in markup(heat)
+    assert "logarithmic, bare below 10⁻⁴</text>" in markup(heat)
 
 
 def test_a_tensor_in_a_graph_is_drawn_like_an_array() -> None:
@@ -163,3 +163,21 @@ def test_what_cannot_be_drawn_is_refused_at_once(
 def test_a_figure_needs_panels_and_a_result(rows: Any, result: Any, kind: type[Exception], word: str) -> None:
     with pytest.raises(kind, match=word):
         svg.figure(rows, result=result)
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (0.0, 3, "0"),
+        (0.25, 3, "0.25"),
+        (-0.0283, 2, "−0.028"),
+        (1500.0, 3, "1500"),
+        (99999.0, 3, "10⁵"),
+        (1e4, 3, "10⁴"),
+        (-1e-16, 3, "−10⁻¹⁶"),
+        (-3.14159e-5, 2, "−3.1·10⁻⁵"),
+        (2e8, 3, "2·10⁸"),
+    ],
+)
+def test_numbers_are_written_in_few_letters(value: float, digits: int, text: str) -> None:
+    assert svg.number(value, digits) == text
