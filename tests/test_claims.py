@@ -178,7 +178,7 @@ def test_a_learning_signal_knows_only_the_future(measured: Measured) -> None:
 
 @pytest.mark.claim(
     "unfired",
-    statement="The future that a learning signal looks into runs through near-misses: without them it is another signal",
+    statement="A learning signal looks through near-misses into the future: without them it is another signal",
     equation="(P1)",
     chapter="learning_signals",
     at_least=0.1,
