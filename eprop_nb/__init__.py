@@ -1,4 +1,15 @@
-"""e-prop, proved numerically: the gradient of a spiking network as learning signal × eligibility trace."""
+"""e-prop, proved numerically: the gradient of a spiking network as learning signal × eligibility trace.
+
+What ``__all__`` names is public. Each of these functions checks its arguments before it does any work, and an error
+says which argument it was, what was given and what is allowed; what they return is finite. The four that are called in
+every time step (`step`, `trace_step`, `spike`, `pseudo_derivative`) look at types and shapes, and leave the entries to
+those that call them. The named tuples and `Comparison` hold what they are given: the functions that take them look into
+them.
+
+Names that begin with an underscore are the package's own. The few others that the modules hold beside the public ones,
+as the evaluators in `eprop_nb.gradients.METHODS`, are for the rooms and the chapters: they do their work, and trust
+their arguments.
+"""
 
 from eprop_nb.eligibility import EligibilityTraces, eligibility_traces, trace_step
 from eprop_nb.gradients import (

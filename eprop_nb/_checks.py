@@ -69,9 +69,7 @@ def _scalar(value: object) -> object:
 def per_neuron(name: str, value: object, n_rec: int, *, zero_allowed: bool = False) -> float | tuple[float, ...]:
     """Return a float, or a tuple with one float per recurrent neuron; raise if it is neither."""
     if isinstance(value, Tensor):
-        if value.is_nested or value.device.type == "meta":
-            raise TypeError(f"{name} must be one number or one for each neuron, got a tensor that does not hold them")
-        value = value.tolist()
+        value = _held(name, dense(name, value, "or numbers")).tolist()
     elif isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray):
         value = value.tolist()
     if not isinstance(value, Sequence) or isinstance(value, (str, bytes, bytearray)):
@@ -114,6 +112,10 @@ def form(
         raise TypeError(f"{name} must be of dtype {like.dtype}, as the other tensors are, got {value.dtype}")
     if like is not None and value.device != like.device:
         raise ValueError(f"{name} must be on the device {like.device}, where the other tensors are, got {value.device}")
+    return _held(name, value)
+
+
+def _held(name: str, value: Tensor) -> Tensor:
     if value.device.type == "meta":
         raise ValueError(f"{name} must be on a device that holds numbers, got {value.device}")
     return value
@@ -187,7 +189,7 @@ def memory(arguments: str, what: str, n_numbers: int, like: Tensor | None = None
     needed = n_numbers * (8 if like is None else like.dtype.itemsize)
     if needed > total:
         raise MemoryError(
-            f"{arguments} must be such that {what} has room in memory, got {needed / _GIB:.3g} GiB "
+            f"{arguments} must be such that memory holds {what}, got {needed / _GIB:.3g} GiB "
             f"where {where} has {total / _GIB:.3g} GiB"
         )
 
@@ -199,6 +201,12 @@ def instance(name: str, value: object, kind: type) -> None:
         if got == kind.__name__:  # another room has one of the same name
             got = f"{type(value).__module__}.{got}"
         raise TypeError(f"{name} must be an instance of eprop_nb.{kind.__name__}, got {got}")
+
+
+def function(name: str, value: object) -> None:
+    """Raise if `value` is nothing that can be called."""
+    if not callable(value):
+        raise TypeError(f"{name} must be a function, got {type(value).__name__}")
 
 
 def flag(name: str, value: object) -> bool:

@@ -66,7 +66,7 @@ def low_pass(signal: Tensor, decay: float, gain: float | None = None) -> Tensor:
     take = 1 - keep if gain is None else _checks.real("gain", gain)
     axes = "[batch, time, ...]"
     signal = _checks.tensor("signal", signal, None, axes)
-    if signal.ndim < 2 or signal.shape[1] == 0:
+    if signal.ndim < 2 or not signal.numel():
         raise ValueError(f"signal must have the shape (any, any, ...) = {axes}, got {tuple(signal.shape)}")
     filtered = torch.zeros_like(signal[:, 0])
     trace = []

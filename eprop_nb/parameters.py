@@ -170,12 +170,9 @@ class Parameters:
         like = _checks.form("like", like, None, "of any shape")
         values = (self.alpha, self.rho, self.threshold_per_neuron, self.beta_per_neuron)
         constants = NeuronConstants(*(torch.tensor(value, dtype=like.dtype, device=like.device) for value in values))
-        for name, given, held in (
-            ("threshold", self.threshold, constants.threshold),
-            ("beta", self.beta, constants.beta),
-        ):
+        for name, held in (("threshold", constants.threshold), ("beta", constants.beta)):
             if not bool(torch.isfinite(held).all()) or (name == "threshold" and not bool(held.all())):
-                raise ValueError(f"{name} must be a number that {like.dtype} can hold, got {given}")
+                raise ValueError(f"{name} must be what {like.dtype} can hold, got {getattr(self, name)}")
         return constants
 
 
@@ -196,13 +193,12 @@ class Weights(NamedTuple):
         ------
         TypeError, ValueError
             If `target` is neither torch.float32 nor torch.float64 nor a device that can be used and holds numbers, or
-            a matrix is no dense floating-point tensor.
+            a matrix is no dense, finite floating-point tensor.
         """
         target = _checks.dtype_or_device("target", target)
-        matrices = [
-            _checks.form(f"weights.{name}", w, (None, None), "[pre, post]") for name, w in self._asdict().items()
-        ]
-        return type(self)(*(matrix.detach().to(target, copy=True).requires_grad_() for matrix in matrices))
+        for name, weight in zip(self._fields, self, strict=True):
+            _checks.tensor(f"weights.{name}", weight, (None, None), "[pre, post]")
+        return type(self)(*(weight.detach().to(target, copy=True).requires_grad_() for weight in self))
 
 
 def _check_weights(parameters: Parameters, weights: Weights) -> Weights:

@@ -174,6 +174,8 @@ def _check_step(
     _checks.instance("constants", constants, NeuronConstants)
     _checks.instance("state", state, State)
     _checks.instance("spikes", spikes, SpikeFunction)
+    for name, function in zip(SpikeFunction._fields, spikes, strict=True):
+        _checks.function(f"spikes.{name}", function)
     n_rec = parameters.n_rec
     _checks.form("current", current, (None, n_rec), "[batch, n_rec]")
     for name, constant in zip(NeuronConstants._fields, constants, strict=True):
@@ -265,7 +267,7 @@ def without_self_connections(matrix: Tensor) -> Tensor:
     axes = "[..., n_rec, n_rec]"
     matrix = _checks.tensor("matrix", matrix, None, axes)  # finite: 0 times infinity would not be 0
     n_rec = matrix.shape[-1] if matrix.ndim else 0
-    if matrix.ndim < 2 or matrix.shape[-2] != n_rec:
+    if matrix.ndim < 2 or matrix.shape[-2] != n_rec or not matrix.numel():
         raise ValueError(f"matrix must have the shape {axes}, got {tuple(matrix.shape)}")
     return matrix * (1 - torch.eye(n_rec, dtype=matrix.dtype, device=matrix.device))
 

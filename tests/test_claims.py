@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 
 import numpy as np
@@ -19,6 +19,7 @@ from eprop_nb.gradients import METHODS
 
 Measured = Callable[[float], None]
 SEED = 288
+OTHERS = range(20, 40)  # other networks of the seed experiment, in chapter 3
 
 
 @cache
@@ -48,7 +49,7 @@ def eprop_error(trial: controls.Trial, method: str = "traces") -> float:
     return signal_error(trial, trial.signal, method)
 
 
-def several(seeds: range, **changes: float) -> list[controls.Trial]:
+def several(seeds: Iterable[int], **changes: float) -> list[controls.Trial]:
     trials = [seed_trial(seed, **changes) for seed in seeds]
     return [trial for trial in trials if bool(bptt(trial).w_rec.any())]  # type: ignore[union-attr]  # never None
 
@@ -163,13 +164,44 @@ def test_the_reset_may_stand_in_the_trace_instead(measured: Measured) -> None:
     at_most=0.0,
 )
 def test_a_learning_signal_knows_only_the_future(measured: Measured) -> None:
-    trial = seed_trial()
-    p, weights, run = trial.parameters, trial.weights, trial.run
-    targets = ep.random_targets(p, seed=SEED)
-    targets[:, :25] *= -1
-    other = ep.true_learning_signal(ep.regression_loss(p, weights, run, targets), run)
-    assert bool((other[:, :25] != trial.signal[:, :25]).any())
-    measured((other[:, 25:] - trial.signal[:, 25:]).abs().max().item())
+    worst = 0.0
+    for seed in (SEED, *OTHERS):
+        trial = seed_trial(seed)
+        p, weights, run = trial.parameters, trial.weights, trial.run
+        targets = ep.random_targets(p, seed=seed)
+        targets[:, :25] *= -1
+        other = ep.true_learning_signal(ep.regression_loss(p, weights, run, targets), run)
+        assert bool((other[:, :25] != trial.signal[:, :25]).any())
+        worst = max(worst, (other[:, 25:] - trial.signal[:, 25:]).abs().max().item())
+    measured(worst)
+
+
+@pytest.mark.claim(
+    "unfired",
+    statement="The future that a learning signal looks into runs through near-misses: without them it is another signal",
+    equation="(P1)",
+    chapter="learning_signals",
+    at_least=0.1,
+)
+def test_a_learning_signal_looks_through_near_misses(measured: Measured) -> None:
+    def only_spikes(u: torch.Tensor, dampening: float) -> torch.Tensor:
+        z = ep.spike(u, dampening)
+        return torch.where(u > 0, z, torch.zeros_like(z))
+
+    smallest = np.inf
+    for seed in (SEED, *OTHERS):
+        trial = seed_trial(seed)
+        p, weights, x = trial.parameters, trial.weights, trial.inputs
+        state, w_rec, sent = ep.initial_state(p, 1, like=x), ep.without_self_connections(weights.w_rec), []
+        for current in (x @ weights.w_in).unbind(1):
+            total = current + state.z_sent @ w_rec
+            spikes = ep.SpikeFunction(only_spikes, ep.pseudo_derivative)
+            state = ep.step(p, p.constants(like=x), state, total, spikes)
+            sent.append(state.z_sent)
+        loss = trial.loss(trial.run._replace(z=torch.stack(sent, dim=1), sent=tuple(sent)))
+        signal = torch.stack(torch.autograd.grad(loss, sent), dim=1)
+        smallest = min(smallest, ((signal - trial.signal).norm() / trial.signal.norm()).item())
+    measured(smallest)
 
 
 @pytest.mark.claim(
@@ -180,13 +212,16 @@ def test_a_learning_signal_knows_only_the_future(measured: Measured) -> None:
     at_most=1e-13,
 )
 def test_the_symmetric_signal_is_the_direct_derivative(measured: Measured) -> None:
-    trial = seed_trial()
-    p, weights, run = trial.parameters, trial.weights, trial.run
-    targets = ep.random_targets(p, seed=SEED)
-    (direct,) = torch.autograd.grad(trial.loss(run), run.z)
-    now = ep.broadcast_learning_signal(p, weights, run, targets, weights.w_out.detach())
-    seen = ep.low_pass(now.flip(1), p.kappa).flip(1) * 2 / targets.numel()
-    measured(((seen - direct).abs().max() / direct.abs().max()).item())
+    worst = 0.0
+    for seed in (SEED, *OTHERS):
+        trial = seed_trial(seed)
+        p, weights, run = trial.parameters, trial.weights, trial.run
+        targets = ep.random_targets(p, seed=seed)
+        (direct,) = torch.autograd.grad(trial.loss(run), run.z, retain_graph=True)
+        now = ep.broadcast_learning_signal(p, weights, run, targets, weights.w_out.detach())
+        seen = ep.low_pass(now.flip(1), p.kappa).flip(1) * 2 / targets.numel()
+        worst = max(worst, ((seen - direct).abs().max() / direct.abs().max()).item())
+    measured(worst)
 
 
 @pytest.mark.claim(
@@ -194,12 +229,11 @@ def test_the_symmetric_signal_is_the_direct_derivative(measured: Measured) -> No
     statement="Without the reset in the learning signal the gradient is wrong",
     equation="(P1)",
     chapter="learning_signals",
-    at_least=1e-3,
+    at_least=1e-2,
 )
 def test_the_reset_belongs_to_the_signal(measured: Measured) -> None:
-    trial = seed_trial()
-    signal = controls.rewired_signal(trial, reset_counts=False)
-    measured(signal_error(trial, signal))
+    trials = several((SEED, *OTHERS))
+    measured(min(signal_error(trial, controls.rewired_signal(trial, reset_counts=False)) for trial in trials))
 
 
 @pytest.mark.claim(
@@ -207,12 +241,29 @@ def test_the_reset_belongs_to_the_signal(measured: Measured) -> None:
     statement="With the neuron's own adaptation in the learning signal the gradient is wrong",
     equation="(P1)",
     chapter="learning_signals",
-    at_least=1e-3,
+    at_least=1e-2,
 )
 def test_the_adaptation_belongs_to_the_trace(measured: Measured) -> None:
-    trial = seed_trial()
-    signal = controls.rewired_signal(trial, adaptation_counts=True)
-    measured(signal_error(trial, signal))
+    trials = several((SEED, *OTHERS))
+    measured(min(signal_error(trial, controls.rewired_signal(trial, adaptation_counts=True)) for trial in trials))
+
+
+@pytest.mark.claim(
+    "adaptive",
+    statement="What adaptive feedback and the readout differ in decays by 1 − c with each update, whatever the update",
+    equation="S Note 2",
+    chapter="learning_signals",
+    at_most=1e-12,
+)
+def test_adaptive_feedback_forgets_what_it_differs_in(measured: Measured) -> None:
+    p, decay, generator = ep.Parameters(), 0.01, np.random.default_rng(0)
+    weight, feedback = ep.random_weights(p, seed=SEED).w_out.detach(), ep.random_feedback(p, seed=SEED)
+    first = feedback - weight
+    for _ in range(300):
+        change = torch.from_numpy(generator.standard_normal(tuple(weight.shape)))
+        weight, feedback = (ep.adapt_feedback(each, change, decay) for each in (weight, feedback))
+    left = (1 - decay) ** 300 * first
+    measured(((feedback - weight - left).abs().max() / left.abs().max()).item())
 
 
 @pytest.mark.claim(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from helpers import array, chain, error, make_trial, says, small_parameters
@@ -65,6 +68,42 @@ def test_low_pass_keeps_a_constant_and_sums_an_impulse_to_one() -> None:
     assert filtered[1].sum().item() == pytest.approx(1.0, rel=1e-12)
     expected = [0.2 * 0.8**t for t in range(5)]
     assert filtered[1, :5, 0].tolist() == pytest.approx(expected, rel=1e-13)
+
+
+def test_low_pass_takes_one_signal_for_each_trial_as_well() -> None:
+    signal = torch.rand(3, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    filtered = ep.low_pass(signal, 0.6)
+    assert filtered.shape == (3, 6)
+    assert torch.equal(filtered, ep.low_pass(signal[..., None], 0.6)[..., 0])
+    assert filtered[2, 1].item() == pytest.approx(
+        0.6 * 0.4 * signal[2, 0].item() + 0.4 * signal[2, 1].item(), rel=1e-14
+    )
+
+
+def test_low_pass_with_a_gain_of_1_is_the_filter_of_the_paper() -> None:
+    signal = torch.rand(2, 9, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    paper = ep.low_pass(signal, 0.8, 1.0)
+    assert paper[0, 1, 2].item() == pytest.approx(0.8 * signal[0, 0, 2].item() + signal[0, 1, 2].item(), rel=1e-14)
+    assert error((1 - 0.8) * paper, ep.low_pass(signal, 0.8)) < 1e-14
+
+
+def test_low_pass_uses_the_number_that_its_check_returns() -> None:
+    signal = torch.rand(1, 5, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for half in (Decimal("0.5"), Fraction(1, 2), np.array(0.5), torch.tensor(0.5)):
+        assert torch.equal(ep.low_pass(signal, half), ep.low_pass(signal, 0.5))  # type: ignore[arg-type]  # as good
+
+
+@pytest.mark.parametrize("tau_out", [20.0, 1e6, 1e12, 1e17])
+def test_a_readout_with_a_long_memory_keeps_its_digits(tau_out: float) -> None:
+    # All digits of 1 − κ, where subtracting leaves 10 of them at 1e6 and none at 1e17.
+    p = ep.Parameters(n_in=1, n_lif=1, n_alif=0, duration=3.0, tau_out=tau_out, threshold=0.5, n_ref=1)
+    weights, run = chain(p, 2.0, 0.0, [1, 1, 1])
+    assert run.z[0, :, 0].tolist() == [1, 1, 1]
+    x = Fraction(1) / Fraction(tau_out)
+    exact = [float(sum((-1) ** (k + 1) * (t * x) ** k / math.factorial(k) for k in range(1, 12))) for t in (1, 2, 3)]
+    assert ep.readout(p, weights, run)[0, :, 0].tolist() == pytest.approx(exact, rel=4e-16)  # 1 − κ^t
+    gradient = ep.readout_gradient(p, run, torch.ones(1, 3, 1, dtype=torch.float64))
+    assert gradient.item() == pytest.approx(sum(exact), rel=4e-16)
 
 
 def test_low_pass_without_decay_is_the_signal_itself() -> None:

@@ -34,6 +34,16 @@ def test_decays_are_exponentials_of_the_time_step() -> None:
     assert p.n_steps == 100
 
 
+@pytest.mark.parametrize("tau_out", [0.1, 20.0, 1e8, 1e17, 1e300])
+def test_the_complement_of_kappa_has_all_its_digits(tau_out: float) -> None:
+    p = ep.Parameters(tau_out=tau_out)
+    if tau_out < 1e3:
+        assert p.kappa_complement == pytest.approx(1 - p.kappa, rel=1e-14)
+    else:
+        assert p.kappa_complement == pytest.approx(1 / tau_out - 0.5 / tau_out / tau_out, rel=4e-16)
+    assert 0 < p.kappa_complement < 1
+
+
 def test_one_beta_stands_for_the_alif_neurons_and_a_list_for_all() -> None:
     assert ep.Parameters(n_lif=2, n_alif=1, beta=0.5).beta_per_neuron == (0.0, 0.0, 0.5)
     assert ep.Parameters(n_lif=2, n_alif=1, beta=(0.1, 0.0, 0.3)).beta_per_neuron == (0.1, 0.0, 0.3)

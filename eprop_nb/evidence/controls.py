@@ -1,6 +1,6 @@
 """Wrong versions of the rule, each without one of its ingredients: what a check of e-prop has to notice.
 
-They are here to be caught. Each one is a mistake that is easily made, and most of them look like e-prop.
+They are here to be caught: as a gradient each one is wrong. (As a learning rule one of them is the paper's own.)
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from eprop_nb import _checks
 from eprop_nb.gradients import Gradients
 from eprop_nb.parameters import NeuronConstants, Parameters, Weights
 from eprop_nb.simulation import (
@@ -113,7 +114,15 @@ def rewired_signal(trial: Trial, *, adaptation_counts: bool = False, reset_count
     -------
     Tensor
         [batch, time, n_rec]
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `trial` is none, its tensors do not fit one another, or the others are not True or False.
     """
+    _check(trial)
+    adaptation_counts = _checks.flag("adaptation_counts", adaptation_counts)
+    reset_counts = _checks.flag("reset_counts", reset_counts)
     p, weights = trial.parameters, trial.weights
     constants = p.constants(like=trial.inputs)
     w_rec = without_self_connections(weights.w_rec)
@@ -129,7 +138,7 @@ def rewired_signal(trial: Trial, *, adaptation_counts: bool = False, reset_count
     return torch.stack(torch.autograd.grad(loss, sent), dim=1)
 
 
-CONTROLS = (
+_RULES = (
     Control(
         "ε_a dropped",
         "e = ψ ε_v, as for a LIF neuron",
@@ -137,7 +146,7 @@ CONTROLS = (
     ),
     Control(
         "ε_a without −βψ",
-        "ε_a decays with ρ alone",
+        "ε_a decays with ρ alone: the paper's own simplification (26), fine for learning there, wrong as a gradient",
         lambda t: _rule(t, next_eps_a=lambda c, psi, v, a: psi * v + c.rho * a),
     ),
     Control("ε_a one step late", "e(t) takes ε_a(t − 1)", lambda t: _rule(t, lag=1)),
@@ -180,6 +189,50 @@ CONTROLS = (
 )
 
 
+def _check(trial: Trial) -> None:
+    _checks.instance("trial", trial, Trial)
+    _checks.instance("trial.parameters", trial.parameters, Parameters)
+    _checks.instance("trial.run", trial.run, Simulation)
+    p = trial.parameters
+    axes, each = "[batch, time, n_rec]", (p.n_steps, p.n_rec)
+    z = _checks.spikes("trial.run.z", trial.run.z, (None, *each), axes)
+    _checks.tensor("trial.run.psi", trial.run.psi, tuple(z.shape), axes, z)
+    _checks.spikes("trial.inputs", trial.inputs, (len(z), p.n_steps, p.n_in), "[batch, time, n_in]", z)
+    _checks.tensor("trial.signal", trial.signal, tuple(z.shape), axes, z)
+
+
+def _checked(control: Control) -> Control:
+    def gradients(trial: Trial) -> Gradients:
+        _check(trial)
+        return control.gradients(trial)
+
+    return control._replace(gradients=gradients)
+
+
+CONTROLS = tuple(_checked(control) for control in _RULES)
+
+AUTHORS_TIME_STEP = _checked(
+    Control(
+        "ψ of the traces without 1/δt",
+        "ψ in the traces is δt times what it is in the simulation",
+        lambda t: _rule(t, psi=t.run.psi * t.parameters.dt),
+    )
+)
+"""What the traces of the authors' verification program are to its simulation at a time step other than 1 ms.
+
+There a spike has the height 1/δt, in the simulation and in the traces, so that its derivative by the voltage is ψ/δt;
+the traces take ψ for it, in e and in ε_a. In this book's units, where a spike is 1, that is δt ψ in the place of ψ.
+(Its refractory counters differ as well, which this leaves aside.) At 1 ms the rule is right.
+"""
+
+
 def right_rule(trial: Trial) -> Gradients:
-    """Return the gradient by the rule with nothing left out, from the same code as the controls."""
+    """Return the gradient by the rule with nothing left out, from the same code as the controls.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `trial` is none, or its tensors do not fit one another. (The controls raise the same.)
+    """
+    _check(trial)
     return _rule(trial)

@@ -13,6 +13,8 @@ import mpmath
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from eprop_nb import _checks
+from eprop_nb.evidence import _arrays
 from eprop_nb.parameters import Parameters
 
 Array = NDArray[Any]  # of mpmath's numbers, which NumPy adds and multiplies as objects
@@ -72,11 +74,18 @@ def solve(problem: Problem, digits: int) -> Solution:
     Solution
         Spikes, and both gradients, of mpmath's numbers.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If `problem` is none, an array of it holds no finite numbers or has the wrong shape, `labels` or `rate` are out
+        of range, or `digits` is no whole number of at least 1.
+
     Notes
     -----
     Bellec et al. (2020), equations (3), (6) to (11), (24) and (25), and ψ of Methods, "Gradient descent for RSNNs".
     e-prop is evaluated by its traces: its closed form would be line by line what BPTT does.
     """
+    problem, digits = _checked(problem), _checks.whole("digits", digits, least=1)
     with mpmath.workdps(digits):
         x = np.asarray(problem.inputs).astype(int)
         w_in, w_rec, w_out = (_numbers(w) for w in (problem.w_in, problem.w_rec, problem.w_out))
@@ -118,6 +127,30 @@ def largest_error(found: tuple[ArrayLike | None, ...], exact: MatrixGradients) -
             if difference > 0:
                 worst = max(worst, float(difference / scale) if scale > 0 else np.inf)
     return worst
+
+
+def _checked(problem: Problem) -> Problem:
+    _checks.instance("problem", problem, Problem)
+    _checks.instance("problem.parameters", problem.parameters, Parameters)
+    p = problem.parameters
+    x = _arrays.spikes("inputs", problem.inputs, (None, p.n_steps, p.n_in), "[batch, time, n_in]")
+    targets, labels, rate = problem.targets, problem.labels, problem.rate
+    if targets is not None:
+        targets = _arrays.array("targets", targets, (len(x), p.n_steps, p.n_out), "[batch, time, n_out]")
+    if labels is not None:
+        labels = _arrays.array("labels", labels, (len(x),), "[batch]")
+        if not np.isin(labels, np.arange(p.n_out)).all():
+            raise ValueError(f"labels must be whole numbers from 0 to n_out - 1 = {p.n_out - 1}, got {labels.tolist()}")
+    return Problem(
+        p,
+        _arrays.array("w_in", problem.w_in, (p.n_in, p.n_rec), "[n_in, n_rec]"),
+        _arrays.array("w_rec", problem.w_rec, (p.n_rec, p.n_rec), "[n_rec, n_rec]"),
+        _arrays.array("w_out", problem.w_out, (p.n_rec, p.n_out), "[n_rec, n_out]"),
+        x,
+        targets,
+        labels,
+        None if rate is None else _checks.real("rate", rate, zero_allowed=True),
+    )
 
 
 def _constants(p: Parameters) -> _Constants:

@@ -1,18 +1,20 @@
 """Other ways to the gradient, which share no code with the package: NumPy, loops and the chain rule by hand.
 
 They are slow and plain. What they have in common with the rest is the definition of the model, and nothing else.
+Their arguments are NumPy arrays, or what NumPy makes one of.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from eprop_nb import _checks
+from eprop_nb.evidence import _arrays
+from eprop_nb.evidence._arrays import Array
 from eprop_nb.parameters import Parameters
-
-Array = NDArray[np.floating[Any]]
 
 
 class Trial(NamedTuple):
@@ -49,13 +51,19 @@ def simulate(parameters: Parameters, w_in: ArrayLike, w_rec: ArrayLike, inputs: 
     Trial
         Arrays [batch, time, n_rec].
 
+    Raises
+    ------
+    TypeError, ValueError
+        If `parameters` are none, or an array holds no finite numbers, has the wrong shape, or `inputs` are no spikes.
+
     Notes
     -----
-    Bellec et al. (2020), equations (6) to (10). A neuron is refractory as long as one of its last ``n_ref - 1``
-    steps has a spike, which is looked up here and not counted down.
+    Bellec et al. (2020), Methods, "LIF neurons" and "LSNNs", equations (6) to (10). A neuron is refractory as long as
+    one of its last ``n_ref - 1`` steps has a spike, which is looked up here and not counted down.
     """
-    w_in, x = np.asarray(w_in, dtype=float), np.asarray(inputs, dtype=float)
-    w_rec = _no_diagonal(np.asarray(w_rec, dtype=float))
+    _checks.instance("parameters", parameters, Parameters)
+    w_in = _arrays.array("w_in", w_in, (parameters.n_in, parameters.n_rec), "[n_in, n_rec]")
+    w_rec, x = _recurrent(parameters, w_rec), _inputs(parameters, inputs, None)
     alpha, rho, thr, beta = _constants(parameters)
     shape = (x.shape[0], parameters.n_steps, parameters.n_rec)
     z, v, b, psi = np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape)
@@ -76,9 +84,38 @@ def regression_derivative(parameters: Parameters, w_out: ArrayLike, z: ArrayLike
     """Return the partial derivative of the regression loss with respect to each spike, through the readout alone.
 
     ∂E/∂z_j(t) = 2/n Σ_{t' ≥ t} (1 − κ) κ^(t'−t) Σ_k (y_k(t') − y*_k(t')) W^out_jk, where n is the number of terms
-    of the mean; [batch, time, n_rec].
+    of the mean.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        The network.
+    w_out : array_like
+        Readout weights [n_rec, n_out].
+    z : array_like
+        Spikes [batch, time, n_rec].
+    targets : array_like
+        What the readout should give, y*, [batch, time, n_out].
+
+    Returns
+    -------
+    Array
+        [batch, time, n_rec]
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `parameters` are none, or an array holds no finite numbers or has the wrong shape.
+
+    Notes
+    -----
+    Bellec et al. (2020), supplement, equation (14), for the mean of squares in place of half the sum.
     """
-    w_out, z, target = np.asarray(w_out, dtype=float), np.asarray(z, dtype=float), np.asarray(targets, dtype=float)
+    _checks.instance("parameters", parameters, Parameters)
+    p = parameters
+    w_out = _arrays.array("w_out", w_out, (p.n_rec, p.n_out), "[n_rec, n_out]")
+    z = _arrays.spikes("z", z, (None, p.n_steps, p.n_rec), "[batch, time, n_rec]")
+    target = _arrays.array("targets", targets, (z.shape[0], p.n_steps, p.n_out), "[batch, time, n_out]")
     steps, kappa = np.arange(z.shape[1]), np.exp(-parameters.dt / parameters.tau_out)
     age = steps[:, None] - steps[None, :]
     kernel = np.where(age >= 0, (1 - kappa) * kappa ** np.maximum(age, 0), 0.0)  # [t', t]
@@ -107,9 +144,17 @@ def bptt(parameters: Parameters, trial: Trial, w_rec: ArrayLike, inputs: ArrayLi
     -------
     HandGradients
         The gradients, and the adjoint of the sent spikes: the true learning signal.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `parameters` or `trial` are none, or an array holds no finite numbers or has the wrong shape.
+
+    Notes
+    -----
+    The chain rule for equations (6) to (10) of Bellec et al. (2020), with ψ in place of the derivative of a spike.
     """
-    x, direct = np.asarray(inputs, dtype=float), np.asarray(direct, dtype=float)
-    w_rec = _no_diagonal(np.asarray(w_rec, dtype=float))
+    w_rec, x, direct = _arguments(parameters, trial, w_rec, inputs, direct)
     alpha, rho, thr, beta = _constants(parameters)
     batch, n_steps, n_rec = trial.z.shape
     signal = np.zeros_like(trial.z)
@@ -131,13 +176,32 @@ def bptt(parameters: Parameters, trial: Trial, w_rec: ArrayLike, inputs: ArrayLi
 def forward_mode(
     parameters: Parameters, trial: Trial, w_rec: ArrayLike, inputs: ArrayLike, direct: ArrayLike
 ) -> HandGradients:
-    """Carry the derivative of every neuron with respect to every weight forward in time, exactly (RTRL).
+    """Carry the derivative of every neuron by every weight forward in time, exactly: real-time recurrent learning.
 
-    Arguments as of `bptt`. Work and memory grow with the number of weights times the number of neurons, for
-    small networks only: this is what e-prop saves.
+    For small networks only. With n neurons there are n² weights, and a derivative of each of the n neurons by each of
+    them: memory for n³ numbers. In each step every such derivative is passed on along the n synapses of its neuron,
+    which makes n⁴ products. e-prop passes on only what stays in the neuron of the weight, and needs n² of both.
+
+    Parameters
+    ----------
+    parameters, trial, w_rec, inputs, direct
+        As of `bptt`.
+
+    Returns
+    -------
+    HandGradients
+        The gradients; there is no learning signal.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `bptt`.
+
+    Notes
+    -----
+    The costs: Bellec et al. (2020), page 10.
     """
-    x, direct = np.asarray(inputs, dtype=float), np.asarray(direct, dtype=float)
-    w_rec = _no_diagonal(np.asarray(w_rec, dtype=float))
+    w_rec, x, direct = _arguments(parameters, trial, w_rec, inputs, direct)
     alpha, rho, thr, beta = _constants(parameters)
     batch, n_steps, n_rec = trial.z.shape
     n_pre = x.shape[2] + n_rec
@@ -154,6 +218,29 @@ def forward_mode(
             gradient += dz @ direct[k, t]
             z_before = trial.z[k, t]
     return HandGradients(gradient[: x.shape[2]], _no_diagonal(gradient[x.shape[2] :]))
+
+
+def _arguments(
+    parameters: Parameters, trial: Trial, w_rec: ArrayLike, inputs: ArrayLike, direct: ArrayLike
+) -> tuple[Array, Array, Array]:
+    # what `bptt` and `forward_mode` are given, checked: w_rec without its diagonal, inputs, ∂E/∂z
+    _checks.instance("parameters", parameters, Parameters)
+    _checks.instance("trial", trial, Trial)
+    axes, each = "[batch, time, n_rec]", (parameters.n_steps, parameters.n_rec)
+    z = _arrays.spikes("trial.z", trial.z, (None, *each), axes)
+    _arrays.array("trial.psi", trial.psi, z.shape, axes)
+    direct = _arrays.array("direct", direct, z.shape, axes)
+    return _recurrent(parameters, w_rec), _inputs(parameters, inputs, z.shape[0]), direct
+
+
+def _recurrent(parameters: Parameters, w_rec: ArrayLike) -> Array:
+    n_rec = parameters.n_rec
+    return _no_diagonal(_arrays.array("w_rec", w_rec, (n_rec, n_rec), "[n_rec, n_rec]"))
+
+
+def _inputs(parameters: Parameters, inputs: ArrayLike, batch: int | None) -> Array:
+    shape = (batch, parameters.n_steps, parameters.n_in)
+    return _arrays.spikes("inputs", inputs, shape, "[batch, time, n_in]")
 
 
 def _constants(parameters: Parameters) -> tuple[Array, Array, Array, Array]:

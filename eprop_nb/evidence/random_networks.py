@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eprop_nb import _checks
 from eprop_nb.evidence import extended, oracles
 from eprop_nb.gradients import METHODS, Gradients, bptt_gradients, compare, eprop_gradients, readout_gradient
 from eprop_nb.learning_signals import cross_entropy_loss, rate_loss, readout, regression_loss, true_learning_signal
@@ -77,7 +78,15 @@ class Recomputation(NamedTuple):
 
 
 def random_case(generator: np.random.Generator) -> Case:
-    """Draw a case over all settings: any time step, refractory period, adaptation, per-neuron values, batch, loss."""
+    """Draw a case over all settings: any time step, refractory period, adaptation, per-neuron values, batch, loss.
+
+    Raises
+    ------
+    TypeError
+        If `generator` is no NumPy generator.
+    """
+    if not isinstance(generator, np.random.Generator):
+        raise TypeError(f"generator must be a numpy.random.Generator, got {type(generator).__name__}")
     g = generator
     n_lif, n_alif = (int(n) for n in g.integers(0, 6, 2))
     if n_lif + n_alif == 0:
@@ -121,7 +130,23 @@ class Experiment(NamedTuple):
 
 
 def build(case: Case, device: str = "cpu") -> Experiment:
-    """Draw the weights and the inputs of a case, run it, and compute its loss."""
+    """Draw the weights and the inputs of a case, run it, and compute its loss.
+
+    Parameters
+    ----------
+    case : Case
+        The network and the trial.
+    device : str
+        Where PyTorch computes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `case` is none or a field of it is out of range, or there is no such device.
+    """
+    _checks.instance("case", case, Case)
+    _checks.one_of("case.loss", case.loss, LOSSES)
+    _checks.real("case.gain", case.gain)
     p, seed = case.parameters, case.seed
     drawn = random_weights(p, seed)
     weights = Weights(drawn.w_in * case.gain, drawn.w_rec * case.gain, drawn.w_out).to(device)
@@ -142,7 +167,15 @@ def build(case: Case, device: str = "cpu") -> Experiment:
 
 @torch.no_grad()
 def output_derivative(case: Case, experiment: Experiment) -> Tensor:
-    """Return dE/dy, [batch, time, n_out], from the formulas of the losses."""
+    """Return dE/dy, [batch, time, n_out], from the formulas of the losses.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `case` or `experiment` are none, or do not belong together.
+    """
+    _checks.instance("case", case, Case)
+    _checks.instance("experiment", experiment, Experiment)
     y = readout(case.parameters, experiment.weights, experiment.run)
     derivative = torch.zeros_like(y)
     if case.loss in ("regression", "sum"):
@@ -153,8 +186,8 @@ def output_derivative(case: Case, experiment: Experiment) -> Tensor:
     return derivative
 
 
-def gradients(case: Case, experiment: Experiment) -> dict[str, Gradients]:
-    """Return the gradient of a case by every way: the three of e-prop, BPTT by autograd, and BPTT by hand in NumPy."""
+def _gradients(case: Case, experiment: Experiment) -> dict[str, Gradients]:
+    # by every way: the three of e-prop, BPTT by autograd, and BPTT by hand in NumPy
     p, (weights, inputs, _, _, run, loss) = case.parameters, experiment
     (direct,) = torch.autograd.grad(loss, run.z, retain_graph=True)
     signal = true_learning_signal(loss, run)
@@ -190,9 +223,11 @@ def measure(case: Case, device: str = "cpu") -> Measurement:
     ------
     VacuousComparisonError
         If the gradient of a weight matrix is zero, so that there is nothing to compare.
+    TypeError, ValueError
+        As `build`.
     """
     experiment = build(case, device)
-    ways = gradients(case, experiment)
+    ways = _gradients(case, experiment)
     bptt = ways.pop(AUTOGRAD)
     errors = {name: compare(found, bptt).max_relative_error for name, found in ways.items()}
     return Measurement(int(experiment.run.z.sum().item()), errors)
@@ -213,7 +248,15 @@ def recompute(case: Case, digits: Sequence[int] = (16, 20, 30, 50)) -> Recomputa
     Recomputation
         Whether the spikes are the same, how far e-prop is from BPTT, and what rounding did to each way. With one
         number of digits alone there is no `rounding` to judge errors of float64 above the bound by.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `build`, or if `digits` are no whole numbers of at least 1.
     """
+    digits = [_checks.whole("digits", n, least=1) for n in digits]
+    if not digits:
+        raise ValueError("digits must be at least one whole number, got none")
     experiment = build(case)
     weights, inputs, targets, labels, run, _ = experiment
     w_in, w_rec, w_out = (w.detach().numpy() for w in weights)
@@ -232,7 +275,7 @@ def recompute(case: Case, digits: Sequence[int] = (16, 20, 30, 50)) -> Recomputa
     exact = solved[most].bptt
     ways = {
         name: tuple(None if matrix is None else matrix.numpy() for matrix in found)
-        for name, found in gradients(case, experiment).items()
+        for name, found in _gradients(case, experiment).items()
     }
     return Recomputation(
         same_spikes={n: bool((found.z == spikes).all()) for n, found in solved.items()},

@@ -1,4 +1,7 @@
-"""What `eprop_nb.fast` offers: arrays in, arrays out, the loops in `eprop_nb.fast.kernels` behind them."""
+"""What `eprop_nb.fast` offers: arrays in, arrays out, the loops in `eprop_nb.fast.kernels` behind them.
+
+Public is what `eprop_nb.fast` lists; this module and the kernels are private to the room.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ Array = NDArray[Any]  # of float32 or float64
 
 METHODS = ("closed_form", "online")
 _GROUPS = 16  # of trials, each with a sum of its own: were they as many as threads, the rounding would hang on these
+_ROOM = 2**30  # bytes that these sums may take together; a single one may take more
 _WORTH_A_THREAD = 50_000  # neurons × time steps × trials; with less, starting threads takes longer than doing without
 
 
@@ -89,16 +93,21 @@ def broadcast_gradients(
     ------
     TypeError, ValueError
         If an argument has the wrong type, shape, dtype or device, is not finite, the inputs hold something other
-        than 0 and 1, or `method` is unknown.
+        than 0 and 1, or `method` is unknown; or if a voltage, ψ, the loss, the learning signal or a gradient
+        overflows. The message names the argument.
 
     Notes
     -----
     Bellec et al. (2020), equations (4) and (28): Σ_t Σ_k B_jk (y_k(t) − y*_k(t)) ē_ji(t), with ē the eligibility
     trace, low-passed as the readout does it. With symmetric feedback that is the gradient of E = ½ Σ (y − y*)² along
-    all paths but those from neuron to neuron and through the reset: what autograd gives after
-    ``simulate(..., stop_recurrent_gradient=True)``.
+    all paths but those from neuron to neuron and through the reset (supplement, equation (17)): what autograd gives
+    after ``simulate(..., stop_recurrent_gradient=True)``.
+
+    Memory, beside the arguments: a copy of the gradients for each of up to 16 groups of trials, but no more groups
+    than fit into 1 GiB, with at least one; and for each thread ψ and the spikes of a trial with "closed_form", three
+    numbers for each synapse with "online".
     """
-    online = _checks.one_of("method", method, METHODS) == "online"
+    online = _online(method)
     w_in, w_rec, w_out = _weights(parameters, weights)
     n_steps, dtype = parameters.n_steps, w_in.dtype
     x = _array("inputs", inputs, (None, n_steps, w_in.shape[0]), "[batch, time, n_in]", dtype)
@@ -108,19 +117,24 @@ def broadcast_gradients(
     to_neurons, network = np.ascontiguousarray(b.T), _network(parameters, dtype)
     kernel = kernels.learn_online if online else kernels.learn_closed_form
 
-    groups = min(batch, _GROUPS)
-    loss, spike_counts = np.empty(batch), np.zeros((batch, w_rec.shape[0]), np.int64)
-    g_in, g_rec, g_out = (np.zeros((groups, *w.shape), dtype) for w in (w_in, w_rec, w_out))
+    loss, spike_counts, faults = np.zeros(batch), np.zeros((batch, w_rec.shape[0]), np.int64), np.zeros(batch, np.int8)
+    g_in, g_rec, g_out = _sums(batch, dtype, w_in.shape, w_rec.shape, w_out.shape)
 
     def learn(first: int, last: int) -> bool:
         return kernel(
-            *network, w_in, w_rec, w_out, to_neurons, x, y, first, last, loss, spike_counts, g_in, g_rec, g_out
+            *network, w_in, w_rec, w_out, to_neurons, x, y, first, last, loss, spike_counts, g_in, g_rec, g_out, faults
         )
 
-    if not (learn(0, 1) if batch == 1 else _side_by_side(learn, batch, groups, parameters)):
+    fine = learn(0, 1) if batch == 1 else _side_by_side(learn, batch, len(g_in), parameters)
+    try:
+        whole_loss = math.fsum(loss)
+    except OverflowError:  # though that of each trial is finite
+        fine, faults[0], whole_loss = False, kernels.OUTPUT, math.inf
+    d_in, d_rec, d_out = _total(g_in), _total(g_rec), _total(g_out)
+    if not (fine and kernels.all_finite(d_in) and kernels.all_finite(d_rec) and kernels.all_finite(d_out)):
         given = {"weights.w_in": w_in, "weights.w_rec": w_rec, "weights.w_out": w_out, "inputs": x, "targets": y}
-        raise _reason(given | {"feedback": b})
-    return Learning(math.fsum(loss), Gradients(_total(g_in), _total(g_rec), _total(g_out)), spike_counts)
+        raise _reason(parameters, given if feedback is None else given | {"feedback": b}, faults)
+    return Learning(whole_loss, Gradients(d_in, d_rec, d_out), spike_counts)
 
 
 def simulate(parameters: Parameters, weights: Weights, inputs: Array | Tensor) -> Simulation:
@@ -144,32 +158,36 @@ def simulate(parameters: Parameters, weights: Weights, inputs: Array | Tensor) -
     ------
     TypeError, ValueError
         If a weight or the inputs have the wrong type, shape, dtype or device, are not finite, or the inputs hold
-        something other than 0 and 1.
+        something other than 0 and 1; or if a number of the simulation overflows.
 
     Notes
     -----
-    Bellec et al. (2020), equations (6) to (10) of Methods, in the time convention of the authors' program.
+    Bellec et al. (2020), equations (6) to (10) of Methods, "LIF neurons" and "LSNNs", in the time convention of the
+    authors' program; for ψ, "Gradient descent for RSNNs".
     """
     p, (w_in, w_rec, w_out) = parameters, _weights(parameters, weights)
     x = _array("inputs", inputs, (None, p.n_steps, p.n_in), "[batch, time, n_in]", w_in.dtype)
     _finite(w_in, w_rec, w_out)
     network, recorded = _network(p, w_in.dtype), np.empty((5, len(x), p.n_steps, p.n_rec), w_in.dtype)
+    faults = np.zeros(len(x), np.int8)
 
     def run(first: int, last: int) -> bool:
-        return kernels.run_trials(*network, w_in, w_rec, x, first, last, recorded)
+        return kernels.run_trials(*network, w_in, w_rec, x, first, last, recorded, faults)
 
     if not _side_by_side(run, len(x), len(x), p):
-        raise _reason({"inputs": x})
+        raise _reason(p, {"weights.w_in": w_in, "weights.w_rec": w_rec, "inputs": x}, faults)
     return Simulation(*recorded)
 
 
 def readout(parameters: Parameters, weights: Weights, run: Simulation | simulation.Simulation) -> Array:
-    """Return the output y(t) = a(t) W^out of leaky readout neurons, [batch, time, n_out], as `eprop_nb.readout` does.
+    """Return the output y(t) = z̄(t) W^out of leaky readout neurons, [batch, time, n_out], as `eprop_nb.readout` does.
+
+    z̄ are the low-passed spikes, z̄(t) = κ z̄(t−1) + (1 − κ) z(t).
 
     Parameters
     ----------
     parameters : Parameters
-        Uses `kappa`.
+        Uses `tau_out`, for κ.
     weights : Weights
         Arrays or tensors; uses `w_out` [n_rec, n_out].
     run : Simulation
@@ -178,7 +196,8 @@ def readout(parameters: Parameters, weights: Weights, run: Simulation | simulati
     Raises
     ------
     TypeError, ValueError
-        If the weights or the run do not have the shapes of `parameters`, or differ in dtype.
+        If the weights or the run do not have the shapes of `parameters`, differ in dtype, or are not finite, or the
+        output overflows.
 
     Notes
     -----
@@ -188,12 +207,13 @@ def readout(parameters: Parameters, weights: Weights, run: Simulation | simulati
     z, psi = _run(p, run, w_out.dtype)
     _finite(w_in, w_rec, w_out)
     network, output = _network(p, z.dtype), np.empty((*z.shape[:2], p.n_out), z.dtype)
+    faults = np.zeros(len(z), np.int8)
 
     def read(first: int, last: int) -> bool:
-        return kernels.read_trials(*network, w_out, z, first, last, output)
+        return kernels.read_trials(*network, w_out, z, first, last, output, faults)
 
     if not (_side_by_side(read, len(z), len(z), p) and kernels.all_finite(psi)):
-        raise _reason({"run.z": z, "run.psi": psi})
+        raise _reason(p, {"run.z": z, "run.psi": psi, "weights.w_out": w_out}, faults)
     return output
 
 
@@ -229,38 +249,43 @@ def eprop_gradients(
     Raises
     ------
     TypeError, ValueError
-        If an argument has the wrong type, shape, dtype or device, is not finite, or `method` is unknown.
+        If an argument has the wrong type, shape, dtype or device, is not finite, or `method` is unknown; or if a
+        gradient overflows.
 
     Notes
     -----
-    Bellec et al. (2020), equation (1).
+    Bellec et al. (2020), equation (3). The memory beside the arguments is that of `broadcast_gradients`, without ψ.
     """
-    online = _checks.one_of("method", method, METHODS) == "online"
+    online = _online(method)
     p, (z, psi) = parameters, _run(parameters, run)
     network = _network(p, z.dtype)
     x = _array("inputs", inputs, (*z.shape[:2], p.n_in), "[batch, time, n_in]", z.dtype)
     learning_signal = _array("signal", signal, z.shape, "[batch, time, n_rec]", z.dtype)
     kernel = kernels.sum_online if online else kernels.sum_closed_form
-    groups = min(len(z), _GROUPS)
-    g_in, g_rec = (np.zeros((groups, n_pre, p.n_rec), z.dtype) for n_pre in (p.n_in, p.n_rec))
+    g_in, g_rec = _sums(len(z), z.dtype, (p.n_in, p.n_rec), (p.n_rec, p.n_rec))
+    faults = np.zeros(len(z), np.int8)
 
     def add(first: int, last: int) -> bool:
-        return kernel(*network, x, z, psi, learning_signal, first, last, g_in, g_rec)
+        return kernel(*network, x, z, psi, learning_signal, first, last, g_in, g_rec, faults)
 
-    if not _side_by_side(add, len(z), groups, p):
-        raise _reason({"run.z": z, "run.psi": psi, "inputs": x, "signal": learning_signal})
-    return Gradients(_total(g_in), _total(g_rec))
+    fine = _side_by_side(add, len(z), len(g_in), p)
+    w_in, w_rec = _total(g_in), _total(g_rec)
+    if not (fine and kernels.all_finite(w_in) and kernels.all_finite(w_rec)):
+        raise _reason(p, {"run.z": z, "run.psi": psi, "inputs": x, "signal": learning_signal}, faults)
+    return Gradients(w_in, w_rec)
 
 
 def readout_gradient(
     parameters: Parameters, run: Simulation | simulation.Simulation, output_signal: Array | Tensor
 ) -> Array:
-    """Return the gradient of the readout weights, dE/dW^out_jk = Σ_t a_j(t) dE/dy_k(t), [n_rec, n_out].
+    """Return the gradient of the readout weights, dE/dW^out_jk = Σ_t z̄_j(t) dE/dy_k(t), [n_rec, n_out].
+
+    z̄ are the low-passed spikes, as in `readout`.
 
     Parameters
     ----------
     parameters : Parameters
-        Uses `kappa`.
+        Uses `tau_out`, for κ.
     run : Simulation
         The trials, from this module or from `eprop_nb.simulate`.
     output_signal : array or Tensor
@@ -269,29 +294,46 @@ def readout_gradient(
     Raises
     ------
     TypeError, ValueError
-        If an argument has the wrong type, shape, dtype or device, or is not finite.
+        If an argument has the wrong type, shape, dtype or device, or is not finite, or the gradient overflows.
+
+    Notes
+    -----
+    Bellec et al. (2020), supplement, equation (18).
     """
     p, (z, psi) = parameters, _run(parameters, run)
     network = _network(p, z.dtype)
     error = _array("output_signal", output_signal, (*z.shape[:2], p.n_out), "[batch, time, n_out]", z.dtype)
 
-    groups = min(len(z), _GROUPS)
-    g_out = np.zeros((groups, p.n_rec, p.n_out), z.dtype)
+    (g_out,) = _sums(len(z), z.dtype, (p.n_rec, p.n_out))
+    faults = np.zeros(len(z), np.int8)
 
     def add(first: int, last: int) -> bool:
-        return kernels.sum_readout(*network, z, error, first, last, g_out)
+        return kernels.sum_readout(*network, z, error, first, last, g_out, faults)
 
-    if not (_side_by_side(add, len(z), groups, p) and kernels.all_finite(psi)):
-        raise _reason({"run.z": z, "run.psi": psi, "output_signal": error})
-    return _total(g_out)
+    fine = _side_by_side(add, len(z), len(g_out), p)
+    w_out = _total(g_out)
+    if not (fine and kernels.all_finite(psi) and kernels.all_finite(w_out)):
+        raise _reason(p, {"run.z": z, "run.psi": psi, "output_signal": error}, faults)
+    return w_out
+
+
+def _online(method: object) -> bool:
+    """Return whether `method` is the online one; raise if it is none of the two."""
+    if not isinstance(method, str):
+        raise TypeError(f"method must be {' or '.join(map(repr, METHODS))}, got a {type(method).__name__}")
+    return _checks.one_of("method", method, METHODS) == "online"
 
 
 @lru_cache(maxsize=64)
 def _network(parameters: Parameters, dtype: np.dtype[Any]) -> tuple[Array, Array, int]:
     """Return the constants of the neurons, in the order of `kernels.Network`."""
-    p, thr = parameters, np.array(parameters.threshold_per_neuron)
-    constants = np.array([p.alpha, p.rho, thr, 1 / thr, p.beta_per_neuron, p.dampening / thr], dtype)
-    return constants, np.array([p.kappa, 1 - p.kappa], dtype), max(p.n_ref - 1, 0)
+    p = parameters
+    with np.errstate(over="ignore"):  # what float32 cannot hold makes numbers that are not finite, and they are found
+        constants = np.array(
+            [p.alpha, p.rho, p.threshold_per_neuron, p.beta_per_neuron, (p.dampening,) * p.n_rec], dtype
+        )
+    readout = np.array([p.kappa, -math.expm1(-p.dt / p.tau_out)], dtype)  # 1 − κ would lose digits if κ is close to 1
+    return constants, readout, min(max(p.n_ref - 1, 0), p.n_steps)  # no longer than the trial: t + n_ref may overflow
 
 
 def _weights(parameters: Parameters, weights: Weights) -> tuple[Array, Array, Array]:
@@ -320,18 +362,9 @@ def _array(
     name: str, value: object, shape: tuple[int | None, ...], axes: str, dtype: np.dtype[Any] | None = None
 ) -> Array:
     """Return `value` as an array that compiled code can take; raise as `eprop_nb` does if it is not what is wanted."""
-    if isinstance(value, np.ndarray):
-        array = value
-    elif not isinstance(value, Tensor):
-        raise TypeError(f"{name} must be a NumPy array or a torch.Tensor {axes}, got {type(value).__name__}")
-    elif value.device.type != "cpu":
-        raise ValueError(f"{name} must be on the device cpu, where compiled code runs, got {value.device}")
-    elif value.dtype not in (torch.float32, torch.float64):
-        raise TypeError(f"{name} must be of dtype torch.float32 or torch.float64, got {value.dtype}")
-    else:
-        array = value.detach().numpy()
+    array = _plain(name, value, axes)
     if array.shape != shape and not (shape[0] is None and array.shape[1:] == shape[1:] and array.size):
-        _checks.tensor(name, torch.empty(array.shape), shape, axes)  # raises, and says what is wanted
+        _checks.tensor(name, torch.zeros(()).expand(array.shape), shape, axes)  # raises, and says what is wanted
     if array.dtype != dtype:
         if array.dtype not in (np.float32, np.float64):
             raise TypeError(f"{name} must be of dtype float32 or float64, got {array.dtype}")
@@ -341,6 +374,32 @@ def _array(
             raise TypeError(f"{name} must be of dtype {dtype}, as the other arrays are, got {array.dtype}")
     # One version is compiled for one layout, and for arrays that could be written, though these are only read.
     return array if array.flags.carray else array.copy(order="C")
+
+
+def _plain(name: str, value: object, axes: str) -> Array:
+    """Return what is held by a plain array or tensor; raise for everything else.
+
+    A subclass may mean something by its numbers that compiled code would not see, as the mask of a masked array.
+    """
+    wanted = f"{name} must be a NumPy array or a torch.Tensor {axes}"
+    if isinstance(value, np.ndarray):
+        if type(value) not in (np.ndarray, np.memmap):
+            raise TypeError(f"{wanted}, and no subclass, got {type(value).__module__}.{type(value).__name__}")
+        return value if type(value) is np.ndarray else np.asarray(value)
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{wanted}, got {type(value).__name__}")
+    if type(value) not in (Tensor, torch.nn.Parameter):
+        raise TypeError(f"{wanted}, and no subclass, got {type(value).__module__}.{type(value).__name__}")
+    if value.is_nested or value.layout is not torch.strided:
+        raise TypeError(f"{wanted} that is dense, got {'a nested one' if value.is_nested else value.layout}")
+    if value.device.type != "cpu":
+        raise ValueError(f"{name} must be on the device cpu, where compiled code runs, got {value.device}")
+    if value.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"{name} must be of dtype torch.float32 or torch.float64, got {value.dtype}")
+    try:
+        return value.detach().resolve_neg().numpy()
+    except (RuntimeError, TypeError):  # inside torch.func's transformations tensors have no memory of their own
+        raise TypeError(f"{wanted} that holds numbers, got one that stands for others") from None
 
 
 def _finite(*weights: Array) -> None:
@@ -363,15 +422,59 @@ def _side_by_side(work: Callable[[int, int], bool], batch: int, groups: int, par
         return all([work(bounds[0], bounds[1]), *others])
 
 
+def _sums(batch: int, dtype: np.dtype[Any], *shapes: tuple[int, ...]) -> list[Array]:
+    """Return zeros to sum gradients of these shapes up in, [groups, ...]; how many groups depends on sizes alone."""
+    groups = 1
+    if batch > 1:
+        size = dtype.itemsize * sum(math.prod(shape) for shape in shapes)
+        groups = max(min(batch, _GROUPS, _ROOM // size), 1)
+    return [np.zeros((groups, *shape), dtype) for shape in shapes]
+
+
 def _total(sums: Array) -> Array:
     """Return the sum over the groups of trials, in their order."""
-    total: Array = sums[0] if len(sums) == 1 else sums.sum(axis=0)
+    total: Array = sums[0]
+    if len(sums) > 1:
+        with np.errstate(all="ignore"):  # what is not finite is found later
+            total = sums.sum(axis=0)
     return total
 
 
-def _reason(given: dict[str, Array]) -> ValueError:
-    """Raise what is wrong with one of the arrays, or return what else must have gone wrong."""
+_LARGE = {  # what may have been too large, by what is not finite then
+    kernels.VOLTAGE: ("the voltages", ("weights.w_in", "weights.w_rec")),
+    kernels.OUTPUT: ("the output", ("weights.w_out", "targets")),
+    kernels.SIGNAL: ("the learning signal", ("feedback", "weights.w_out", "targets")),
+    kernels.GRADIENT: ("the gradient", ("feedback", "weights.w_out", "targets", "signal", "output_signal")),
+}
+
+
+def _reason(parameters: Parameters, given: dict[str, Array], faults: NDArray[np.int8]) -> ValueError:
+    """Raise what is wrong with one of the arrays, or return what must have been too large.
+
+    `faults` are what the kernels have found in each trial; where they have found nothing, it is the gradient.
+    """
     for name, array in given.items():
         check = _checks.spikes if name in ("inputs", "run.z") else _checks.tensor
         check(name, torch.from_numpy(array), array.shape, "")
-    return ValueError("weights must be small enough for a finite loss, got an overflow")
+    fault = min((int(each) for each in faults if each), default=kernels.GRADIENT)
+    dtype, p = next(iter(given.values())).dtype, parameters
+
+    used = ("threshold", "beta", "dampening") if fault == kernels.PSI else ("beta",) if "signal" in given else ()
+    constants = {"threshold": p.threshold_per_neuron, "beta": p.beta_per_neuron, "dampening": (p.dampening,)}
+    for name in used:
+        for value in constants[name]:
+            if value > np.finfo(dtype).max or (name == "threshold" and dtype.type(value) == 0):
+                return ValueError(f"{name} must be a number that {dtype} can hold, got {value:g}")
+    if fault == kernels.PSI:
+        return ValueError(
+            f"threshold must be large enough, beside beta and dampening, for u and ψ to be finite in {dtype}, got "
+            + ", ".join(f"{name} {min(values):g} to {max(values):g}" for name, values in constants.items())
+        )
+    what, names = _LARGE[fault]
+    largest = {name: float(np.abs(given[name]).max()) for name in names if name in given}
+    name = max(largest, key=lambda each: largest[each])
+    grow = fault == kernels.GRADIENT and "output_signal" not in given
+    why = ", and beta small enough for eligibility traces that do not grow," if grow else ""
+    return ValueError(
+        f"{name} must be small enough for {what} to be finite in {dtype}{why}, got entries up to {largest[name]:g}"
+    )

@@ -1,6 +1,7 @@
 """The compiled loops behind `eprop_nb.fast`.
 
-Numba compiles each function at its first call and keeps the machine code in a cache. Three rules make the loops fast:
+Numba compiles each function at its first call, and `eprop_nb.fast.compiling` keeps the machine code. Three rules make
+the loops fast:
 
 * A spike is an entry of a list, not a one in a matrix: it adds one row of weights on the way forward and one row of
   gradient on the way back, and a neuron that is silent costs nothing there.
@@ -12,45 +13,51 @@ Numba compiles each function at its first call and keeps the machine code in a c
 A function is given a block of time steps, k = 0, 1, ..., which may be the whole trial. Spikes are listed as
 ``index[start[k]:start[k + 1]]``. The list `arrived` holds the input spikes of step k in slot k; the list `sent` holds
 the spikes of the network one slot later, so that slot k has those of step k − 1, which arrive in step k.
+
+A kernel that is given trials returns whether all of them are fine, and writes to `faults` [batch], which is 0 before,
+what is wrong with each. A voltage that has become NaN or infinite stays so until the last step, and the adjoint d that
+a ψ or a learning signal has made so, until the first: a look now and then sees what has happened anywhere. The
+gradients are for the caller to look at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from eprop_nb.fast.compiling import compiled
+
 Array = NDArray[Any]
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 BLOCK = 64  # time steps; long enough for what is done once a block to weigh little, short enough for the cache
 
-
-def _compiled(function: _Function) -> _Function:
-    # nogil: trials run side by side in threads. No fastmath: every sum is rounded in the order in which it is written.
-    return cast(_Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+# What can be wrong with a trial, in the order in which it is looked for; 0 is nothing.
+GIVEN = 1  # an argument holds NaN or infinity, or spikes that are not 0 or 1
+VOLTAGE = 2  # v is not finite
+PSI = 3  # u or ψ is not finite
+OUTPUT = 4  # the readout or the loss is not finite
+SIGNAL = 5  # the learning signal is not finite
+GRADIENT = 6  # a gradient is not finite
 
 
 class Network(NamedTuple):
-    """The constants of the neurons, each [n_rec], and of the readout."""
+    """The constants of the neurons, each [n_rec] but for the last two."""
 
     alpha: Array  # α
     rho: Array  # ρ
     threshold: Array  # thr
-    per_threshold: Array  # 1 / thr
     beta: Array  # β
-    largest_psi: Array  # γ / thr
-    readout: Array  # κ and 1 − κ
+    dampening: Array  # γ
+    readout: Array  # κ and 1 − κ, [2]
     after_spike: int  # number of steps for which a neuron is silent after a spike
 
 
 # ---------------------------------------------------------------------------------------------------------- forwards
 
 
-@_compiled
+@compiled
 def all_finite(array: Array) -> bool:
     """Return whether no entry of a contiguous array is NaN or infinite."""
     flat = array.reshape(-1)
@@ -60,7 +67,7 @@ def all_finite(array: Array) -> bool:
     return fine
 
 
-@_compiled
+@compiled
 def list_spikes(spikes: Array, index: Array, start: Array) -> bool:
     """List the spikes of a block [k, neuron], from ``start[0]`` on; return whether every entry is 0 or 1."""
     fine = True
@@ -75,7 +82,7 @@ def list_spikes(spikes: Array, index: Array, start: Array) -> bool:
     return fine
 
 
-@_compiled
+@compiled
 def forward(
     network: Network,
     w_in: Array,
@@ -94,7 +101,7 @@ def forward(
     The state is `neurons`, with v, b and v_scaled as its first rows (the others are room to add up in), and `free`, the
     first step in which each may fire again.
     """
-    alpha, rho, thr, per_thr, beta, largest_psi, _, after_spike = network
+    alpha, rho, thr, beta, dampening, _, after_spike = network
     v, b, v_scaled, from_inputs, from_neurons = neurons[0], neurons[1], neurons[2], neurons[3], neurons[4]
     n_rec = v.shape[0]
     zero, one = v.dtype.type(0), v.dtype.type(1)  # a plain 0.0 would make float64 of float32
@@ -123,10 +130,11 @@ def forward(
             v[i] -= thr[i]
             b[i] += one
         for j in range(n_rec):
-            v_scaled[j] = (v[j] - thr[j] - beta[j] * b[j]) * per_thr[j]
+            v_scaled[j] = (v[j] - thr[j] - beta[j] * b[j]) / thr[j]
         for j in range(n_rec):
             height = one - abs(v_scaled[j])
-            psi[k, j] = largest_psi[j] * height if (height > zero) & (free[j] <= t) else zero
+            height = zero if height < zero else height  # asked like this, NaN stays NaN and is found
+            psi[k, j] = dampening[j] * height / thr[j] if free[j] <= t else zero
 
         above = sent_start[k + 1]
         for j in range(n_rec):
@@ -142,7 +150,7 @@ def forward(
             free[sent[s]] = t + 1 + after_spike
 
 
-@_compiled
+@compiled
 def carry_spikes(n_steps: int, sent: Array, sent_start: Array) -> None:
     """Make the spikes of the last step of a block those that arrive in the first step of the next."""
     n = 0
@@ -152,7 +160,7 @@ def carry_spikes(n_steps: int, sent: Array, sent_start: Array) -> None:
     sent_start[0], sent_start[1] = 0, n
 
 
-@_compiled
+@compiled
 def read(network: Network, w_out: Array, y: Array, sent: Array, sent_start: Array, output: Array) -> None:
     """Run the readout, whose state is y [n_out], through a block; writes the output [k, n_out]."""
     keep, take = network.readout
@@ -168,7 +176,7 @@ def read(network: Network, w_out: Array, y: Array, sent: Array, sent_start: Arra
             output[k, m] = y[m]
 
 
-@_compiled
+@compiled
 def subtract(targets: Array, output: Array) -> float:
     """Turn the output [k, n_out] into the error y − y*, in place; return half the sum of its squares."""
     loss = 0.0
@@ -182,20 +190,20 @@ def subtract(targets: Array, output: Array) -> float:
 # --------------------------------------------------------------------------------------------------------- backwards
 
 
-@_compiled
+@compiled
 def reach(network: Network, late: Array, error: Array) -> None:
-    """Turn the error dE/dy of a block into dE/da, in place: a spike reaches all the outputs that are to come.
+    """Turn dE/dy of a block into (1 − κ) Σ κ^(k' − k) dE/dy(k'), in place: a spike reaches every later output.
 
-    `late` [n_out], Σ κ^(k' − k) error(k') over the steps k' from k on, is carried along, against the time.
+    `late` [n_out], that sum, is carried along, against the time.
     """
     keep, take = network.readout
     for k in range(error.shape[0] - 1, -1, -1):
         for m in range(late.shape[0]):
-            late[m] = keep * late[m] + error[k, m]
-            error[k, m] = take * late[m]
+            late[m] = keep * late[m] + take * error[k, m]
+            error[k, m] = late[m]
 
 
-@_compiled
+@compiled
 def broadcast(feedback: Array, error: Array, signal: Array) -> None:
     """Write the signal Σ_m B_jm error_m of a block [k, n_rec]; `feedback` is B transposed, [n_out, n_rec]."""
     for k in range(error.shape[0]):
@@ -211,33 +219,44 @@ class Adjoint(NamedTuple):
 
     rows: Array  # d(k), by a spike that arrives in step k, [k, n_rec]
     d: Array  # the same in the first step; before the call, in the step after the block [n_rec]
-    a: Array  # by the adaptation at the beginning of the block; before the call, at its end [n_rec]
+    q: Array  # by the adaptation at the beginning of the block; before the call, at its end [n_rec]
     c: Array  # room for the closed form [n_rec]
 
 
-@_compiled
+@compiled
 def new_adjoint(n_rec: int, like: Array) -> Adjoint:
     """Make room for a block, with zeros after it."""
     vectors = np.zeros((3, n_rec), like.dtype)
     return Adjoint(np.empty((BLOCK, n_rec), like.dtype), vectors[0], vectors[1], vectors[2])
 
 
-@_compiled
+@compiled
 def closed_form(network: Network, psi: Array, signal: Array, adjoint: Adjoint) -> None:
     """Run the closed form backwards through a block, for a learning signal [k, n_rec]."""
     alpha, rho, beta = network.alpha, network.rho, network.beta
-    rows, d, a, c = adjoint
+    rows, d, q, c = adjoint
     for k in range(psi.shape[0] - 1, -1, -1):
-        for j in range(a.shape[0]):
-            c[j] = psi[k, j] * (signal[k, j] + a[j])
-        for j in range(a.shape[0]):
-            a[j] = rho[j] * a[j] - beta[j] * c[j]
-        for j in range(a.shape[0]):
+        for j in range(q.shape[0]):
+            c[j] = psi[k, j] * (signal[k, j] + q[j])
+        for j in range(q.shape[0]):
+            q[j] = rho[j] * q[j] - beta[j] * c[j]
+        for j in range(q.shape[0]):
             d[j] = alpha[j] * d[j] + c[j]
             rows[k, j] = d[j]
 
 
-@_compiled
+@compiled
+def blame(psi: Array, signal: Array) -> int:
+    """Return what has made the adjoint d of a block infinite or NaN; 0 if it has grown so by itself.
+
+    That harms the gradient only if a spike arrives then.
+    """
+    if not all_finite(psi):
+        return PSI
+    return 0 if all_finite(signal) else SIGNAL
+
+
+@compiled
 def scatter(rows: Array, n_steps: int, index: Array, start: Array, total: Array) -> None:
     """Add Σ_k pre_i(k) row(k) to `total` [pre, ...]: for each spike, the row of its step."""
     for k in range(n_steps):
@@ -247,7 +266,7 @@ def scatter(rows: Array, n_steps: int, index: Array, start: Array, total: Array)
                 total[i, j] += rows[k, j]
 
 
-@_compiled
+@compiled
 def no_self_connections(w_rec: Array) -> None:
     """Set the diagonal to zero: no neuron has a synapse onto itself."""
     for i in range(w_rec.shape[0]):
@@ -259,7 +278,7 @@ def no_self_connections(w_rec: Array) -> None:
 # The online form keeps the eligibility vectors of all synapses, but advances them once in a block. They obey linear
 # equations, so each new vector is a sum of old ones and of what has arrived, with factors that are the same for all
 # synapses of a neuron. The closed form finds these factors too: asked not for the loss, but for ε_a at the end of the
-# block (no learning signal, a = 1 after it), or for the low-passed trace there (the readout's filter as the signal).
+# block (no learning signal, q = 1 after it), or for the low-passed trace there (the readout's filter as the signal).
 
 
 class Traces(NamedTuple):
@@ -267,11 +286,11 @@ class Traces(NamedTuple):
 
     eps_v: Array  # ε_v [pre, n_rec]
     eps_a: Array  # ε_a [pre, n_rec]
-    mean: Array  # the eligibility trace, low-passed as the readout does [pre, n_rec]; no rows if it is not needed
+    mean: Array  # F_κ(e), equation (12) of the paper, without a factor 1 − κ [pre, n_rec]; no rows if it is not needed
     heard: Array  # whether the neuron has fired at all; where it has not, all of the above is zero [pre]
 
 
-@_compiled
+@compiled
 def new_traces(n_pre: int, n_rec: int, mean: bool, like: Array) -> Traces:
     """Return the traces before the first step: zeros."""
     eps = np.zeros((2, n_pre, n_rec), like.dtype)
@@ -291,21 +310,21 @@ class Factors(NamedTuple):
     mean_loss: Array  # of the low-passed trace, what it contributes to the loss [n_rec]
 
 
-@_compiled
+@compiled
 def find_factors(network: Network, psi: Array, signal: Array, mean_loss: Array) -> Factors:
     """Compute the factors of a block; `mean_loss` [n_rec] is passed on."""
     n_steps, n_rec = psi.shape
     loss, eps_a, mean = new_adjoint(n_rec, psi), new_adjoint(n_rec, psi), new_adjoint(n_rec, psi)
     closed_form(network, psi, signal, loss)
-    eps_a.a[:] = 1
+    eps_a.q[:] = 1
     closed_form(network, psi, np.zeros_like(psi), eps_a)
 
-    keep, take = network.readout
+    keep, _ = network.readout
     filtered = np.empty_like(psi)
     arrived_v, v = np.empty_like(psi), np.ones_like(network.alpha)
     mean_left = psi.dtype.type(1)
     for k in range(n_steps - 1, -1, -1):
-        filtered[k] = take * mean_left
+        filtered[k] = mean_left
         mean_left *= keep
         arrived_v[k] = v
         v *= network.alpha
@@ -313,7 +332,7 @@ def find_factors(network: Network, psi: Array, signal: Array, mean_loss: Array) 
     return Factors(loss, eps_a, mean, arrived_v, v, mean_left, mean_loss)
 
 
-@_compiled
+@compiled
 def carry_traces(
     network: Network, factors: Factors, n_steps: int, index: Array, start: Array, traces: Traces, gradient: Array
 ) -> None:
@@ -326,15 +345,15 @@ def carry_traces(
         if not heard[i]:
             continue
         for j in range(alpha.shape[0]):
-            gradient[i, j] += eps_v[i, j] * (alpha[j] * loss.d[j]) + eps_a[i, j] * loss.a[j]
+            gradient[i, j] += eps_v[i, j] * (alpha[j] * loss.d[j]) + eps_a[i, j] * loss.q[j]
         if with_mean:
             for j in range(alpha.shape[0]):
                 gradient[i, j] += mean[i, j] * mean_loss[j]
             for j in range(alpha.shape[0]):
                 mean[i, j] *= mean_left
-                mean[i, j] += eps_v[i, j] * (alpha[j] * of_mean.d[j]) + eps_a[i, j] * of_mean.a[j]
+                mean[i, j] += eps_v[i, j] * (alpha[j] * of_mean.d[j]) + eps_a[i, j] * of_mean.q[j]
         for j in range(alpha.shape[0]):
-            eps_a[i, j] = eps_v[i, j] * (alpha[j] * of_a.d[j]) + eps_a[i, j] * of_a.a[j]
+            eps_a[i, j] = eps_v[i, j] * (alpha[j] * of_a.d[j]) + eps_a[i, j] * of_a.q[j]
         for j in range(alpha.shape[0]):
             eps_v[i, j] *= v_left[j]
     for s in range(start[0], start[n_steps]):
@@ -346,24 +365,44 @@ def carry_traces(
         scatter(of_mean.rows, n_steps, index, start, mean)
 
 
+@compiled
+def carry_readout(
+    network: Network,
+    reached: Array,
+    late: Array,
+    sent: Array,
+    sent_start: Array,
+    low_passed: Array,
+    gradient: Array,
+) -> None:
+    """Do the same for the readout, whose traces are the spikes, F_κ(z) = `low_passed` [n_rec]."""
+    keep, _ = network.readout
+    for i in range(low_passed.shape[0]):
+        for m in range(late.shape[0]):
+            gradient[i, m] += low_passed[i] * late[m]
+    scatter(reached, reached.shape[0], sent, sent_start[1:], gradient)
+    for k in range(reached.shape[0]):
+        low_passed *= keep
+        for s in range(sent_start[k + 1], sent_start[k + 2]):
+            low_passed[sent[s]] += 1
+
+
 # ------------------------------------------------------------------------------------------------------ whole trials
 
 
-@_compiled
+@compiled
 def new_events(n_steps: int, width: int) -> tuple[Array, Array]:
     """Make room for the spikes of `width` neurons in a block; the list is empty."""
     return np.empty(n_steps * width + 1, np.int32), np.zeros(n_steps + 1, np.int64)
 
 
-@_compiled
+@compiled
 def new_network(constants: Array, filters: Array, after_spike: int) -> Network:
-    """Take apart what is quicker to pass as one array, [6, n_rec]."""
-    return Network(
-        constants[0], constants[1], constants[2], constants[3], constants[4], constants[5], filters, after_spike
-    )
+    """Take apart what is quicker to pass as one array, [5, n_rec]."""
+    return Network(constants[0], constants[1], constants[2], constants[3], constants[4], filters, after_spike)
 
 
-@_compiled
+@compiled
 def run_trials(
     constants: Array,
     filters: Array,
@@ -374,6 +413,7 @@ def run_trials(
     first: int,
     last: int,
     recorded: Array,
+    faults: Array,
 ) -> bool:
     """Simulate trials; writes z, v, b, v_scaled and psi to recorded [5, batch, time, n_rec]."""
     network = new_network(constants, filters, after_spike)
@@ -382,12 +422,12 @@ def run_trials(
     arrived, arrived_start = new_events(1, n_in)
     sent, sent_start = new_events(2, n_rec)
     psi = np.empty((1, n_rec), w_rec.dtype)
-    fine = True
     for trial in range(first, last):
         neurons, free = np.zeros((5, n_rec), w_rec.dtype), np.zeros(n_rec, np.int64)
         sent_start[:] = 0
         for t in range(n_steps):
-            fine &= list_spikes(inputs[trial, t : t + 1], arrived, arrived_start)
+            if not list_spikes(inputs[trial, t : t + 1], arrived, arrived_start):
+                faults[trial] = GIVEN
             forward(network, w_in, w_rec, t, neurons, free, psi, arrived, arrived_start, sent, sent_start)
             carry_spikes(1, sent, sent_start)
             for j in range(n_rec):
@@ -399,10 +439,14 @@ def run_trials(
                     recorded[1 + m, trial, t, j] = neurons[m, j]
             for j in range(n_rec):
                 recorded[4, trial, t, j] = psi[0, j]
-    return fine
+        if faults[trial] == 0 and not all_finite(neurons[0]):
+            faults[trial] = VOLTAGE
+        if faults[trial] == 0 and not (all_finite(recorded[3, trial]) and all_finite(recorded[4, trial])):
+            faults[trial] = PSI
+    return not np.any(faults[first:last])
 
 
-@_compiled
+@compiled
 def learn_closed_form(
     constants: Array,
     filters: Array,
@@ -420,6 +464,7 @@ def learn_closed_form(
     g_in: Array,
     g_rec: Array,
     g_out: Array,
+    faults: Array,
 ) -> bool:
     """Run trials and add their gradients. With the time grow psi, the error and the lists of spikes of one trial."""
     network = new_network(constants, filters, after_spike)
@@ -429,15 +474,24 @@ def learn_closed_form(
     sent, sent_start = new_events(n_steps + 1, n_rec)
     psi, error = np.empty((n_steps, n_rec), w_out.dtype), np.empty((n_steps, n_out), w_out.dtype)
     signal = np.empty((BLOCK, n_rec), w_out.dtype)
-    fine = all_finite(w_in) and all_finite(w_rec) and all_finite(w_out) and all_finite(feedback)
-    for trial in range(first, last if fine else first):
+    if not (all_finite(w_in) and all_finite(w_rec) and all_finite(w_out) and all_finite(feedback)):
+        faults[first:last] = GIVEN
+        return False
+    for trial in range(first, last):
         group = ((trial + 1) * len(g_in) - 1) // len(inputs)
         neurons, free = np.zeros((5, n_rec), w_out.dtype), np.zeros(n_rec, np.int64)
-        fine &= list_spikes(inputs[trial], arrived, arrived_start)
+        if not list_spikes(inputs[trial], arrived, arrived_start):
+            faults[trial] = GIVEN
+            continue
         forward(network, w_in, w_rec, 0, neurons, free, psi, arrived, arrived_start, sent, sent_start)
+        if not all_finite(neurons[0]):
+            faults[trial] = VOLTAGE
+            continue
         read(network, w_out, np.zeros(n_out, w_out.dtype), sent, sent_start, error)
         loss[trial] = subtract(targets[trial], error)
-        fine &= np.isfinite(loss[trial])
+        if not np.isfinite(loss[trial]):
+            faults[trial] = OUTPUT
+            continue
         for s in range(sent_start[n_steps + 1]):
             spike_counts[trial, sent[s]] += 1
 
@@ -448,13 +502,17 @@ def learn_closed_form(
             end = min(begin + BLOCK, n_steps)
             broadcast(feedback, error[begin:end], signal)
             closed_form(network, psi[begin:end], signal, adjoint)
+            if not all_finite(adjoint.d):
+                faults[trial] = blame(psi[begin:end], signal[: end - begin])
+                if faults[trial]:
+                    break
             scatter(adjoint.rows, end - begin, arrived, arrived_start[begin:], g_in[group])
             scatter(adjoint.rows, end - begin, sent, sent_start[begin:], g_rec[group])
         no_self_connections(g_rec[group])
-    return fine
+    return not np.any(faults[first:last])
 
 
-@_compiled
+@compiled
 def learn_online(
     constants: Array,
     filters: Array,
@@ -472,18 +530,21 @@ def learn_online(
     g_in: Array,
     g_rec: Array,
     g_out: Array,
+    faults: Array,
 ) -> bool:
     """Do the same from the first block to the last, in memory that does not grow with the time."""
     network = new_network(constants, filters, after_spike)
     n_steps, n_in = inputs.shape[1:]
     n_rec, n_out = w_out.shape
-    keep, take = network.readout
+    keep, _ = network.readout
     arrived, arrived_start = new_events(BLOCK, n_in)
     sent, sent_start = new_events(BLOCK + 1, n_rec)
-    psi, signal = np.empty((2, BLOCK, n_rec), w_out.dtype)
+    psi, signal = np.empty((BLOCK, n_rec), w_out.dtype), np.empty((BLOCK, n_rec), w_out.dtype)
     error, mean_loss = np.empty((BLOCK, n_out), w_out.dtype), np.empty((1, n_rec), w_out.dtype)
-    fine = all_finite(w_in) and all_finite(w_rec) and all_finite(w_out) and all_finite(feedback)
-    for trial in range(first, last if fine else first):
+    if not (all_finite(w_in) and all_finite(w_rec) and all_finite(w_out) and all_finite(feedback)):
+        faults[first:last] = GIVEN
+        return False
+    for trial in range(first, last):
         group = ((trial + 1) * len(g_in) - 1) // len(inputs)
         neurons, free = np.zeros((5, n_rec), w_out.dtype), np.zeros(n_rec, np.int64)
         y, low_passed = np.zeros(n_out, w_out.dtype), np.zeros(n_rec, w_out.dtype)
@@ -493,37 +554,41 @@ def learn_online(
         for begin in range(0, n_steps, BLOCK):
             end = min(begin + BLOCK, n_steps)
             n = end - begin
-            fine &= list_spikes(inputs[trial, begin:end], arrived, arrived_start)
+            if not list_spikes(inputs[trial, begin:end], arrived, arrived_start):
+                faults[trial] = GIVEN
+                break
             forward(network, w_in, w_rec, begin, neurons, free, psi[:n], arrived, arrived_start, sent, sent_start)
+            if not all_finite(neurons[0]):
+                faults[trial] = VOLTAGE
+                break
             read(network, w_out, y, sent, sent_start, error[:n])
             loss[trial] += subtract(targets[trial, begin:end], error[:n])
+            if not np.isfinite(loss[trial]):
+                faults[trial] = OUTPUT
+                break
             for s in range(sent_start[1], sent_start[n + 1]):
                 spike_counts[trial, sent[s]] += 1
 
             late = np.zeros((1, n_out), w_out.dtype)
             reach(network, late[0], error[:n])
             late *= keep  # what is heard in this block of the low-passed traces from before it
-            for i in range(n_rec):
-                for m in range(n_out):
-                    g_out[group, i, m] += low_passed[i] * late[0, m]
-            scatter(error, n, sent, sent_start[1:], g_out[group])
-            for k in range(n):
-                low_passed *= keep
-                for s in range(sent_start[k + 1], sent_start[k + 2]):
-                    low_passed[sent[s]] += take
+            carry_readout(network, error[:n], late[0], sent, sent_start, low_passed, g_out[group])
 
             broadcast(feedback, error[:n], signal)
             broadcast(feedback, late, mean_loss)
             factors = find_factors(network, psi[:n], signal, mean_loss[0])
+            if not all_finite(factors.loss.d):
+                faults[trial] = blame(psi[:n], signal[:n])
+                if faults[trial]:
+                    break
             carry_traces(network, factors, n, arrived, arrived_start, from_inputs, g_in[group])
             carry_traces(network, factors, n, sent, sent_start, from_neurons, g_rec[group])
             carry_spikes(n, sent, sent_start)
-        fine &= np.isfinite(loss[trial])
         no_self_connections(g_rec[group])
-    return fine
+    return not np.any(faults[first:last])
 
 
-@_compiled
+@compiled
 def sum_closed_form(
     constants: Array,
     filters: Array,
@@ -536,18 +601,21 @@ def sum_closed_form(
     last: int,
     g_in: Array,
     g_rec: Array,
+    faults: Array,
 ) -> bool:
     """Add the gradients of trials that have been simulated, for any learning signal [batch, time, n_rec]."""
     network = new_network(constants, filters, after_spike)
     n_steps, n_rec = psi.shape[1:]
     arrived, arrived_start = new_events(n_steps, inputs.shape[2])
     sent, sent_start = new_events(n_steps + 1, n_rec)
-    fine = True
     for trial in range(first, last):
         group = ((trial + 1) * len(g_in) - 1) // len(inputs)
-        fine &= all_finite(psi[trial]) and all_finite(signal[trial])
+        fine = all_finite(psi[trial]) and all_finite(signal[trial])
         fine &= list_spikes(inputs[trial], arrived, arrived_start)
         fine &= list_spikes(z[trial], sent, sent_start[1:])
+        if not fine:
+            faults[trial] = GIVEN
+            continue
         adjoint = new_adjoint(n_rec, psi)
         for begin in range((n_steps - 1) // BLOCK * BLOCK, -1, -BLOCK):
             end = min(begin + BLOCK, n_steps)
@@ -555,10 +623,10 @@ def sum_closed_form(
             scatter(adjoint.rows, end - begin, arrived, arrived_start[begin:], g_in[group])
             scatter(adjoint.rows, end - begin, sent, sent_start[begin:], g_rec[group])
         no_self_connections(g_rec[group])
-    return fine
+    return not np.any(faults[first:last])
 
 
-@_compiled
+@compiled
 def sum_online(
     constants: Array,
     filters: Array,
@@ -571,57 +639,82 @@ def sum_online(
     last: int,
     g_in: Array,
     g_rec: Array,
+    faults: Array,
 ) -> bool:
     """Do the same from the first block to the last, in memory that does not grow with the time."""
     network = new_network(constants, filters, after_spike)
     n_steps, n_rec = psi.shape[1:]
     arrived, arrived_start = new_events(BLOCK, inputs.shape[2])
     sent, sent_start = new_events(BLOCK + 1, n_rec)
-    fine = True
     for trial in range(first, last):
         group = ((trial + 1) * len(g_in) - 1) // len(inputs)
-        fine &= all_finite(psi[trial]) and all_finite(signal[trial])
+        if not (all_finite(psi[trial]) and all_finite(signal[trial])):
+            faults[trial] = GIVEN
+            continue
         from_inputs, from_neurons = new_traces(inputs.shape[2], n_rec, False, psi), new_traces(n_rec, n_rec, False, psi)
         sent_start[:] = 0
         for begin in range(0, n_steps, BLOCK):
             end = min(begin + BLOCK, n_steps)
-            fine &= list_spikes(inputs[trial, begin:end], arrived, arrived_start)
+            fine = list_spikes(inputs[trial, begin:end], arrived, arrived_start)
             fine &= list_spikes(z[trial, begin:end], sent, sent_start[1:])
+            if not fine:
+                faults[trial] = GIVEN
+                break
             factors = find_factors(network, psi[trial, begin:end], signal[trial, begin:end], network.alpha)
             carry_traces(network, factors, end - begin, arrived, arrived_start, from_inputs, g_in[group])
             carry_traces(network, factors, end - begin, sent, sent_start, from_neurons, g_rec[group])
             carry_spikes(end - begin, sent, sent_start)
         no_self_connections(g_rec[group])
-    return fine
+    return not np.any(faults[first:last])
 
 
-@_compiled
+@compiled
 def read_trials(
-    constants: Array, filters: Array, after_spike: int, w_out: Array, z: Array, first: int, last: int, output: Array
+    constants: Array,
+    filters: Array,
+    after_spike: int,
+    w_out: Array,
+    z: Array,
+    first: int,
+    last: int,
+    output: Array,
+    faults: Array,
 ) -> bool:
     """Run the readout over trials that have been simulated; writes the output [batch, time, n_out]."""
     network = new_network(constants, filters, after_spike)
     sent, sent_start = new_events(z.shape[1] + 1, z.shape[2])
-    fine = True
     for trial in range(first, last):
-        fine &= list_spikes(z[trial], sent, sent_start[1:])
-        read(network, w_out, np.zeros(w_out.shape[1], w_out.dtype), sent, sent_start, output[trial])
-    return fine
+        if not list_spikes(z[trial], sent, sent_start[1:]):
+            faults[trial] = GIVEN
+            continue
+        y = np.zeros(w_out.shape[1], w_out.dtype)
+        read(network, w_out, y, sent, sent_start, output[trial])
+        if not all_finite(y):  # it stays so, as a voltage does
+            faults[trial] = OUTPUT
+    return not np.any(faults[first:last])
 
 
-@_compiled
+@compiled
 def sum_readout(
-    constants: Array, filters: Array, after_spike: int, z: Array, error: Array, first: int, last: int, g_out: Array
+    constants: Array,
+    filters: Array,
+    after_spike: int,
+    z: Array,
+    error: Array,
+    first: int,
+    last: int,
+    g_out: Array,
+    faults: Array,
 ) -> bool:
     """Add the readout's gradient of trials that have been simulated, for any dE/dy [batch, time, n_out]."""
     network = new_network(constants, filters, after_spike)
     sent, sent_start = new_events(z.shape[1] + 1, z.shape[2])
-    fine = True
     for trial in range(first, last):
-        fine &= list_spikes(z[trial], sent, sent_start[1:])
+        if not (list_spikes(z[trial], sent, sent_start[1:]) and all_finite(error[trial])):
+            faults[trial] = GIVEN
+            continue
         group = ((trial + 1) * len(g_out) - 1) // len(z)
-        fine &= all_finite(error[trial])
         reached = error[trial].copy()
         reach(network, np.zeros(error.shape[2], error.dtype), reached)
         scatter(reached, z.shape[1], sent, sent_start[1:], g_out[group])
-    return fine
+    return not np.any(faults[first:last])

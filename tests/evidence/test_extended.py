@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import mpmath
 import numpy as np
 import pytest
@@ -90,3 +92,26 @@ def test_the_error_is_that_of_the_worst_matrix() -> None:
     assert extended.largest_error(([[1.5, 0]], [[2, 0.5]], None), exact) == 0.5
     assert extended.largest_error((None, [[2, 0.5]], [[0, 0]]), exact) == 0.25
     assert extended.largest_error((None, None, [[0, 1e-300]]), exact) == np.inf
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("problem", None),
+        ("problem.parameters", {"parameters": 1}),
+        ("w_in", {"w_in": [[1.0]]}),
+        ("w_rec", {"w_rec": None}),
+        ("w_out", {"w_out": "abc"}),
+        ("inputs", {"inputs": 0.5}),
+        ("targets", {"targets": [np.nan]}),
+        ("labels", {"labels": [0, 2]}),
+        ("labels", {"labels": [0]}),
+        ("rate", {"rate": -1.0}),
+    ],
+)
+def test_a_bad_problem_is_named(name: str, change: dict[str, Any] | None) -> None:
+    problem, _ = problem_of(SETTINGS["everything at once"])
+    with pytest.raises((TypeError, ValueError), match=rf"^{name} must "):
+        extended.solve(None if change is None else problem._replace(**change), 20)  # type: ignore[arg-type]
+    with pytest.raises((TypeError, ValueError), match=r"^digits must "):
+        extended.solve(problem, 0)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -72,6 +76,80 @@ def test_the_hand_written_ways_agree_with_the_authors_program(name: str) -> None
     for way in (back, ahead):
         assert error(way.w_in, r["g_bptt_in"]) < TOLERANCE
         assert error(way.w_rec, r["g_bptt"]) < TOLERANCE
+
+
+@cache
+def good_arguments() -> dict[str, Any]:
+    p = small_parameters()
+    _, _, direct = by_hand(p, 1, 2)
+    trial = make_trial(p, seed=1, batch=2)
+    w_in, w_rec, w_out, x, y = (array(each) for each in (*trial.weights, trial.inputs, trial.targets))
+    run = oracles.simulate(p, w_in, w_rec, x)
+    return {
+        "parameters": p,
+        "w_in": w_in,
+        "w_rec": w_rec,
+        "w_out": w_out,
+        "inputs": x,
+        "targets": y,
+        "direct": direct,
+        "trial": run,
+        "z": run.z,
+    }
+
+
+FUNCTIONS: dict[Callable[..., object], tuple[str, ...]] = {
+    oracles.simulate: ("parameters", "w_in", "w_rec", "inputs"),
+    oracles.regression_derivative: ("parameters", "w_out", "z", "targets"),
+    oracles.bptt: ("parameters", "trial", "w_rec", "inputs", "direct"),
+    oracles.forward_mode: ("parameters", "trial", "w_rec", "inputs", "direct"),
+}
+BAD = {
+    "nothing": None,
+    "a word": "abc",
+    "a ragged list": [[1.0], [1.0, 2.0]],
+    "complex numbers": np.ones((2, 2), complex),
+    "a tensor of the graph": torch.ones(2, 2).requires_grad_(),
+    "a sparse tensor": torch.ones(2, 2).to_sparse(),
+    "a tensor without numbers": torch.ones(2, 2, device="meta"),
+    "a masked array": np.ma.masked_array([[1.0]], [[True]]),
+    "one number": 1.0,
+    "another shape": np.ones((7, 7)),
+    "an empty array": np.ones((0, 0)),
+}
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+@pytest.mark.parametrize(
+    ("function", "name"), [(function, name) for function, names in FUNCTIONS.items() for name in names]
+)
+def test_a_bad_argument_is_named(function: Callable[..., object], name: str, bad: object) -> None:
+    arguments = {each: good_arguments()[each] for each in FUNCTIONS[function]}
+    function(**arguments)
+    with pytest.raises((TypeError, ValueError), match=rf"^{name} must "):
+        function(**arguments | {name: bad})
+
+
+@pytest.mark.parametrize("entry", [np.nan, np.inf, 0.5])
+def test_entries_that_are_no_numbers_or_no_spikes_are_refused(entry: float) -> None:
+    arguments = good_arguments()
+    for function, names in FUNCTIONS.items():
+        for name in set(names) - {"parameters", "trial"}:
+            if entry == 0.5 and name not in ("inputs", "z"):
+                continue
+            changed = np.array(arguments[name], copy=True)
+            changed.flat[0] = entry
+            with pytest.raises(ValueError, match=rf"^{name} must (be finite|hold spikes)"):
+                function(**{each: arguments[each] for each in names} | {name: changed})
+
+
+def test_whole_numbers_and_lists_will_do() -> None:
+    arguments = good_arguments()
+    p, w_in, w_rec, x = (arguments[name] for name in FUNCTIONS[oracles.simulate])
+    wanted = oracles.simulate(p, w_in, w_rec, x)
+    found = oracles.simulate(p, w_in.tolist(), w_rec, x.astype(np.uint8))
+    assert wanted.z.any()
+    assert np.array_equal(found.v, wanted.v)
 
 
 def logistic(u: torch.Tensor, width: float) -> torch.Tensor:

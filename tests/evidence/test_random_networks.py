@@ -186,3 +186,22 @@ def test_a_wrong_rule_in_float64_is_no_rounding(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(random_networks, "eprop_gradients", slightly_wrong)
     assert not recompute(case).is_rounding
+
+
+def test_a_bad_case_is_named() -> None:
+    case = Case(LIVELY, 2, "regression", 1.5, 1)
+    for name, change in {
+        "case.loss": {"loss": "other"},
+        "case.gain": {"gain": 0.0},
+        "batch": {"batch": 0},
+        "seed": {"seed": -1},
+        "parameters": {"parameters": None},
+    }.items():
+        with pytest.raises((TypeError, ValueError), match=f"^{name} must "):
+            measure(case._replace(**change))  # type: ignore[arg-type]  # that is what is refused
+    with pytest.raises(TypeError, match=r"^case must "):
+        recompute(None)  # type: ignore[arg-type]  # likewise
+    with pytest.raises(ValueError, match=r"^digits must "):
+        recompute(case, digits=[])
+    with pytest.raises(TypeError, match=r"^generator must "):
+        random_case(np.random)  # type: ignore[arg-type]  # likewise
