@@ -11,9 +11,12 @@ import torch
 from cycler import cycler
 from IPython.core.getipython import get_ipython
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import LinearSegmentedColormap, Normalize, SymLogNorm, to_rgb
 from matplotlib.image import AxesImage
+from matplotlib.scale import LogScale, register_scale
+from matplotlib.ticker import LogFormatterSciNotation
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from numpy.typing import ArrayLike, NDArray
 
@@ -45,8 +48,30 @@ DIVERGING = _signed(PLUS, MINUS)
 WIDTH = 4.2  # inches: at this width the text below has 11 px and more on a phone
 
 
+class _PlainPowers(LogFormatterSciNotation):
+    """Writes 10⁻³ in letters of one size: what matplotlib sets as an exponent is too small to read on a phone."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return number(x) if super().__call__(x, pos) else ""
+
+
+class _PlainLogScale(LogScale):
+    """The logarithmic scale with such numbers, under the name of the one that it replaces."""
+
+    name = "log"
+
+    def __init__(self, *axis_or_nothing: Any, **options: Any) -> None:  # what matplotlib passes hangs on its version
+        super().__init__(*axis_or_nothing, **options)
+
+    def set_default_locators_and_formatters(self, axis: Axis) -> None:
+        super().set_default_locators_and_formatters(axis)
+        axis.set_major_formatter(_PlainPowers(self.base))
+        axis.set_minor_formatter(_PlainPowers(self.base, labelOnlyBase=self.subs is not None))
+
+
 def use_style() -> None:
     """Set the style of all figures: as wide as a phone's column, as SVG that a page can colour as its theme is."""
+    register_scale(_PlainLogScale)
     mpl.rcParams.update(
         {
             "figure.figsize": (WIDTH, 2.6),

@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Browser
 
 SMALLEST = 11.0  # px, of a letter's body
-LIGHT = 0.15  # of a figure's pixels in the dark may be light: its letters and its lines
+LIGHT = 0.3  # of a figure's pixels in the dark may be light: its letters, lines and bars; of a plate most are
 
 # All figures, and all frames: a frame that is hidden is measured in a copy, as wide as the page shows the others.
 # Of each text: what it says, its place, and how high its letters are, and of those inside it which are set smaller.
