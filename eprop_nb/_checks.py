@@ -98,6 +98,8 @@ def form(
 
     Arguments and errors as of `tensor`, but for the entries: what is called in each time step is checked by this.
     """
+    if like is not None and type(value) is Tensor and _same_form(value, shape, like):
+        return value  # as nearly always: there are many of them in each time step
     value = dense(name, value, axes)
     if shape is not None and value.shape != shape:
         fits = value.ndim == len(shape) and all(
@@ -113,6 +115,11 @@ def form(
     if like is not None and value.device != like.device:
         raise ValueError(f"{name} must be on the device {like.device}, where the other tensors are, got {value.device}")
     return _held(name, value)
+
+
+def _same_form(value: Tensor, shape: tuple[int | None, ...] | None, like: Tensor) -> bool:
+    plain = not value.is_nested and value.layout is torch.strided
+    return plain and value.shape == shape and value.dtype is like.dtype and value.device == like.device
 
 
 def _held(name: str, value: Tensor) -> Tensor:

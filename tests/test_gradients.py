@@ -104,39 +104,6 @@ def test_the_direct_signal_gives_another_gradient() -> None:
     assert ep.compare(approximate, bptt).max_relative_error > 0.01
 
 
-def test_with_the_reset_on_the_side_of_the_trace_the_product_is_the_gradient_as_well() -> None:
-    # The paper's supplement, (1). What counts is that each way is on one side: with the reset on neither it is wrong.
-    trial = make_trial(small_parameters(), batch=2)
-    p, x, run = trial.parameters, trial.inputs, trial.run
-    _, bptt = both(trial)
-    constants, w_rec = p.constants(like=x), ep.without_self_connections(trial.weights.w_rec)
-    alpha, rho, thr, beta = constants
-    state, sent = ep.initial_state(p, 2, like=x), []
-    for current in (x @ trial.weights.w_in).unbind(1):
-        total = current + state.z_sent @ w_rec
-        state = ep.step(p, constants, state._replace(z_sent=state.z_own), total)  # the reset by the neuron's own spike
-        sent.append(state.z_sent)
-    other = run._replace(z=torch.stack(sent, dim=1), sent=tuple(sent))
-    assert torch.equal(other.z, run.z)
-    signal = ep.true_learning_signal(ep.regression_loss(p, trial.weights, other, trial.targets), other)
-
-    def gradients(reset: float) -> ep.Gradients:
-        found = []
-        for pre in (x, ep.previous_spikes(run.z.detach())):
-            eps_v = eps_a = torch.zeros(2, pre.shape[2], p.n_rec, dtype=torch.float64)
-            e, total = torch.zeros_like(eps_v), torch.zeros(pre.shape[2], p.n_rec, dtype=torch.float64)
-            for t in range(p.n_steps):
-                eps_v = alpha * eps_v + pre[:, t, :, None] - reset * thr * e  # e is still that of the step before
-                e = run.psi[:, t, None] * (eps_v - beta * eps_a)
-                eps_a = rho * eps_a + e
-                total += torch.einsum("bj,bij->ij", signal[:, t], e)
-            found.append(total)
-        return ep.Gradients(found[0], ep.without_self_connections(found[1]))
-
-    assert ep.compare(gradients(reset=1.0), bptt).max_relative_error < TOLERANCE
-    assert ep.compare(gradients(reset=0.0), bptt).max_relative_error > 0.01
-
-
 def test_the_gradient_of_a_batch_is_the_mean_of_those_of_its_trials() -> None:
     trial = make_trial(small_parameters(), batch=3)
     whole = both(trial)

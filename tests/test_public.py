@@ -442,6 +442,8 @@ def test_the_memory_of_this_machine_is_a_sensible_number() -> None:
 
 W_IN = TRIAL.weights.w_in.detach()
 HUGE_WEIGHTS = ep.Weights(*(torch.full_like(w, 1e308) for w in TRIAL.weights))
+ONES = torch.ones(1, 12, 1, dtype=torch.float64)
+NEAR = ep.Simulation(*(0 * ONES for _ in range(4)), psi=0.3 * ONES, sent=())
 BUSY = TRIAL.run._replace(z=torch.ones_like(TRIAL.run.z))
 FAR = torch.full_like(TRIAL.targets, 1e200)
 STEEP = 1e200 * (1e200 * (TRIAL.weights.w_in - W_IN)).sum()  # 0, with a derivative of 1e400
@@ -458,6 +460,11 @@ OVERFLOW: dict[str, tuple[Callable[[], object], str]] = {
     "readout's gradient": (
         lambda: ep.readout_gradient(P, TRIAL.run, torch.full_like(FAR, 1e308)),
         "output_signal must be such that the gradient is finite",
+    ),
+    "traces": (
+        # a neuron that stays just below its threshold: ε_a is multiplied by about −βψ in each step
+        lambda: ep.eligibility_traces(ep.Parameters(n_in=1, n_lif=0, n_alif=1, duration=12.0, beta=1e300), NEAR, ONES),
+        "parameters must be such that eps_a is finite",
     ),
     "update": (lambda: ep.adapt_feedback(1e308 * B.sign(), 1e308 * B.sign(), 0.0), "weight and change must be such"),
     "BPTT": (lambda: ep.bptt_gradients(STEEP, TRIAL.weights), "loss must be such that its derivative is"),
