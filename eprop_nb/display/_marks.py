@@ -127,7 +127,7 @@ def key(limit: float, middle: float, y: int, room: int) -> str:
 
 
 def finite(name: str, value: Any, axes: str) -> NDArray[np.float64]:
-    """Return `value` as an array with these axes, e.g. "[row, column]", or any; raise unless it is of finite numbers."""
+    """Return `value` as an array with these axes, e.g. "[row, column]", or any; raise if it is not finite."""
     allowed = f"{name} must be finite numbers {axes}".rstrip()
     try:
         array = np.array(value.detach().cpu().numpy() if hasattr(value, "detach") else value)

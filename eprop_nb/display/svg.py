@@ -256,10 +256,9 @@ class Panel:
     def bars(self, values: Sequence[float], colors: Sequence[str], texts: Sequence[str] | None = None) -> Panel:
         """Add a bar for each value, from the left end of the axis, at the heights 0, 1, 2, …; a text follows each."""
         ends = self._x("values", values, "[bar]")
-        words = (
-            [number(float(value)) for value in values] if texts is None else [_word("texts", word) for word in texts]
-        )
-        kinds = [_color("colors", color) for color in colors]
+        shown = [number(float(value)) for value in values] if texts is None else _several("texts", texts, "texts")
+        words = [_word("texts", word) for word in shown]
+        kinds = [_color("colors", color) for color in _several("colors", colors, "colours")]
         if not len(ends) == len(words) == len(kinds):
             counts = f"{len(ends)} values, {len(kinds)} colors, {len(words)} texts"
             raise ValueError(f"values, colors and texts must be as many, got {counts}")
