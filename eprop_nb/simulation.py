@@ -266,10 +266,9 @@ def without_self_connections(matrix: Tensor) -> Tensor:
     """
     axes = "[..., n_rec, n_rec]"
     matrix = _checks.tensor("matrix", matrix, None, axes)  # finite: 0 times infinity would not be 0
-    n_rec = matrix.shape[-1] if matrix.ndim else 0
-    if matrix.ndim < 2 or matrix.shape[-2] != n_rec or not matrix.numel():
+    if matrix.ndim < 2 or matrix.shape[-2] != matrix.shape[-1] or not matrix.numel():
         raise ValueError(f"matrix must have the shape {axes}, got {tuple(matrix.shape)}")
-    return matrix * (1 - torch.eye(n_rec, dtype=matrix.dtype, device=matrix.device))
+    return matrix * (1 - torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device))
 
 
 def previous_spikes(z: Tensor) -> Tensor:

@@ -434,6 +434,12 @@ def test_what_has_room_is_computed_and_a_byte_less_is_not_enough(what: str, monk
         call()
 
 
+@pytest.mark.parametrize("method", ["online", "closed_form"])
+def test_methods_without_stored_traces_need_no_room_for_them(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_checks, "physical_memory", lambda: 8)
+    assert ep.eprop_gradients(P, TRIAL.run, TRIAL.inputs, SIGNAL, method).w_in is not None
+
+
 def test_the_memory_of_this_machine_is_a_sensible_number() -> None:
     assert 2**30 <= _checks.physical_memory() <= 2**47
 
@@ -443,7 +449,7 @@ def test_the_memory_of_this_machine_is_a_sensible_number() -> None:
 W_IN = TRIAL.weights.w_in.detach()
 HUGE_WEIGHTS = ep.Weights(*(torch.full_like(w, 1e308) for w in TRIAL.weights))
 ONES = torch.ones(1, 12, 1, dtype=torch.float64)
-NEAR = ep.Simulation(*(0 * ONES for _ in range(4)), psi=0.3 * ONES, sent=())
+NEAR = ep.Simulation(0 * ONES, 0 * ONES, 0 * ONES, 0 * ONES, psi=0.3 * ONES, sent=())
 BUSY = TRIAL.run._replace(z=torch.ones_like(TRIAL.run.z))
 FAR = torch.full_like(TRIAL.targets, 1e200)
 STEEP = 1e200 * (1e200 * (TRIAL.weights.w_in - W_IN)).sum()  # 0, with a derivative of 1e400
