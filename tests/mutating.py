@@ -87,18 +87,19 @@ class Changed:
         try:
             self._here.send(list(tests))
             if not self._here.poll(seconds):
-                self._stop()
+                self.stop()
                 self._start()
                 return Outcome(False, True, "no end")
             return Outcome(*self._here.recv())
         except EOFError:  # the change has killed the process
-            self._stop()
+            self.stop()
             self._start()
             return Outcome(False, True, "the process died")
         finally:
             path.write_text(self.source(module), encoding="utf-8")
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """End the process."""
         self._process.kill()
         self._process.join()
         self._here.close()
@@ -107,7 +108,7 @@ class Changed:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop()
+        self.stop()
 
 
 def _serve(package: str, connection: Connection) -> None:

@@ -140,7 +140,7 @@ def time_map(
     *,
     decades: float | None = None,
 ) -> AxesImage:
-    """Draw `values` [time, neuron] as a heat map over time, on a diverging scale symmetric about 0.
+    """Draw `values` [time, neuron] as a heat map over time: gold above 0, violet below, bare at 0.
 
     Returns the image, for `key`. `limit` is the end of the scale: the largest absolute value unless given. With
     `decades` the scale is logarithmic that many powers of ten down from `limit`, and linear about 0.
@@ -162,7 +162,7 @@ def time_map(
 def matrix(
     ax: Axes, values: torch.Tensor | ArrayLike, limit: float | None = None, *, decades: float | None = None
 ) -> AxesImage:
-    """Draw a weight matrix [pre, post], or a gradient of it, on a diverging scale; see `time_map`."""
+    """Draw a weight matrix [pre, post], or a gradient of it, on the scale that `time_map` describes."""
     shown = array(values)
     if shown.ndim != 2 or not shown.size:
         raise ValueError(f"values must be a matrix [pre, post], got the shape {shown.shape}")
