@@ -6,6 +6,7 @@ PORT ?= 8000
 RESULTS ?= _build/benchmark.json
 READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
+COSMIC := $(VENV)/.cosmic
 BUILD := $(BIN)/jupyter-book build . --warningiserror --nitpick --keep-going --quiet
 # The chapters against their committed outputs; of a figure, only that there is one.
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/book/nbval_sanitize.cfg
@@ -14,7 +15,7 @@ NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/book/nbval_sani
 PLAIN := ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test bench weigh verify serve live notebooks lock clean
+.PHONY: help book test mutants bench weigh verify serve live notebooks lock clean
 
 help: ## say what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +43,13 @@ test: book ## unit tests, the pages in a browser, every chapter against its comm
 	$(BIN)/pytest
 	$(BIN)/pytest $(NBVAL) book
 	$(PLAIN) $(BIN)/pytest $(NBVAL) book
+
+$(COSMIC): tests/mutation/requirements.txt $(READY)
+	$(BIN)/python -m pip install --quiet --requirement $< --constraint constraints.txt
+	@touch $@
+
+mutants: $(COSMIC) ## change the package in 1,500 places, one at a time, and see that a test notices; takes hours
+	$(BIN)/python tests/mutation/mutants.py $(MODULES)
 
 $(PEERS): benchmarks/requirements.txt $(READY)
 	$(BIN)/python -m pip install --quiet --requirement $< --constraint constraints.txt

@@ -53,6 +53,7 @@ def measured(request: pytest.FixtureRequest) -> Measured:
         else:
             assert error >= claim["at_least"]
         test = f"{Path(str(request.node.path)).name}::{request.node.name}"
+        assert marker.args[0] not in request.config.stash[CLAIMS], "two claims have one name"
         request.config.stash[CLAIMS][marker.args[0]] = claim | {"measured": error, "test": test}
 
     return record

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Iterator
 from typing import NamedTuple
 
-ROOT = Path(__file__).parent.parent
+import pytest
+from mutating import Changed
+
 # quick, and with oracles that know nothing of the module
-SUITE = ("evidence/test_oracles.py", "test_losses.py")
-SELECTED = "hand or authors or numpy or identity or labels or condition"
-COMPILED_SUITE = ("fast/test_interface.py",)
-COMPILED_SELECTED = "authors or several_blocks or cut_graph"
+SUITE = (
+    "evidence/test_oracles.py",
+    "test_losses.py",
+    "-k",
+    "hand or authors or numpy or identity or labels",
+)
+COMPILED_SUITE = ("fast/test_interface.py", "-k", "authors or several_blocks or cut_graph")
 
 
 class Mutation(NamedTuple):
@@ -52,59 +52,70 @@ MUTATIONS = (
     ),
     Mutation("learning_signals", "_derivatives(loss, run.sent)", "_derivatives(loss, run.z.unbind(1))"),
     Mutation("learning_signals", "keep * filtered + take * value", "keep * filtered + value"),
-    Mutation("evidence/oracles", "reset * g_v  # readout", "0 * g_v  # readout"),
+    Mutation("evidence/oracles", "- thr * g_v  # readout", "- 0 * g_v  # readout"),
     Mutation("fast/kernels", "v[i] -= thr[i]", "v[i] -= zero"),
     Mutation("fast/kernels", "from_neurons[i] = before", "before = zero"),
     Mutation("fast/kernels", "b[i] += one", "b[i] += zero"),
     Mutation("fast/kernels", "n += free[j] <= t", "n += 1"),
-    Mutation("fast/kernels", "(height > zero) & (free[j] <= t)", "height > zero"),
+    Mutation("fast/kernels", "height / thr[j] if free[j] <= t else zero", "height / thr[j]"),
     Mutation("fast/kernels", "t + 1 + after_spike", "t + after_spike"),
     Mutation("fast/kernels", "sent_start[0], sent_start[1] = 0, n", "sent_start[0], sent_start[1] = 0, 0"),
-    Mutation("fast/kernels", "c[j] = psi[k, j] * (signal[k, j] + a[j])", "c[j] = psi[k, j] * signal[k, j]"),
-    Mutation("fast/kernels", "a[j] = rho[j] * a[j] - beta[j] * c[j]", "a[j] = rho[j] * a[j] + beta[j] * c[j]"),
-    Mutation("fast/kernels", "late[m] = keep * late[m] + error[k, m]", "late[m] = error[k, m]"),
-    Mutation("fast/kernels", "eps_a.a[:] = 1", "eps_a.a[:] = 0"),
+    Mutation("fast/kernels", "c[j] = psi[k, j] * (signal[k, j] + q[j])", "c[j] = psi[k, j] * signal[k, j]"),
+    Mutation("fast/kernels", "q[j] = rho[j] * q[j] - beta[j] * c[j]", "q[j] = rho[j] * q[j] + beta[j] * c[j]"),
+    Mutation("fast/kernels", "late[m] = keep * late[m] + take * error[k, m]", "late[m] = take * error[k, m]"),
+    Mutation("fast/kernels", "eps_a.q[:] = 1", "eps_a.q[:] = 0"),
     Mutation("fast/kernels", "eps_v[i, j] *= v_left[j]", "eps_v[i, j] *= 1"),
     Mutation("fast/kernels", "mean[i, j] *= mean_left", "mean[i, j] *= 1"),
     Mutation("fast/kernels", "heard[index[s]] = True", "heard[index[s]] = False"),
-    Mutation("fast/kernels", "low_passed[sent[s]] += take", "low_passed[sent[s]] += keep"),
+    Mutation("fast/kernels", "low_passed[sent[s]] += 1", "low_passed[sent[s]] += keep"),
     Mutation("fast/kernels", "late *= keep", "late *= 1"),
 )
+UNCHANGED = (Mutation("simulation", "z.clone()", "z.clone()"), Mutation("fast/kernels", "+= one", "+= one"))
 
 
-def suite_passes(folder: Path, mutation: Mutation) -> bool:
-    """Run the suite on a copy of the package with one line changed; return whether it passes."""
-    shutil.copytree(ROOT / "eprop_nb", folder / "eprop_nb")
-    path = folder / "eprop_nb" / f"{mutation.module}.py"
-    source = path.read_text(encoding="utf-8")
-    assert source.count(mutation.old) == 1, mutation
-    path.write_text(source.replace(mutation.old, mutation.new), encoding="utf-8")
-    check = f"import eprop_nb, pathlib; assert pathlib.Path(eprop_nb.__file__).is_relative_to({str(folder)!r})"
-    compiled = mutation.module == "fast/kernels"
-    suite = [str(ROOT / "tests" / name) for name in (COMPILED_SUITE if compiled else SUITE)]
-    selected = COMPILED_SELECTED if compiled else SELECTED
-    # the loops run in plain Python here: on a few neurons that is quicker than compiling them
-    environment = os.environ | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "NUMBA_DISABLE_JIT": "1"}
-    for command in (
-        ["-c", check],
-        ["-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-k", selected, "-W", "ignore", *suite],
-    ):
-        result = subprocess.run(
-            [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
-        if command[0] == "-c":
-            assert result.returncode == 0, "the copy must be what is tested"
-    assert result.returncode in (0, 1), result.stdout + result.stderr  # anything else is no verdict
-    return result.returncode == 0
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Changed]:
+    with Changed(tmp_path_factory.mktemp("changed")) as process:
+        yield process
 
 
-def test_the_suite_notices_every_mutation(tmp_path: Path) -> None:
-    same = tuple(
-        Mutation(module, line, line) for module, line in (("simulation", "z.clone()"), ("fast/kernels", "+= one"))
-    )
-    jobs = (*same, *MUTATIONS)
-    with ThreadPoolExecutor(2) as pool:
-        passed = dict(
-            zip(jobs, pool.map(suite_passes, [tmp_path / str(n) for n in range(len(jobs))], jobs), strict=True)
-        )
-    assert [mutation for mutation, survived in passed.items() if survived] == list(same)
+def notices(changed: Changed, mutation: Mutation) -> bool:
+    source = changed.source(mutation.module)
+    assert source.count(mutation.old) == 1
+    suite = COMPILED_SUITE if mutation.module == "fast/kernels" else SUITE
+    outcome = changed.run(mutation.module, source.replace(mutation.old, mutation.new), suite)
+    assert outcome.verdict, outcome.output
+    return not outcome.passed
+
+
+def names(mutations: tuple[Mutation, ...]) -> list[str]:
+    return [f"{each.module}: {each.old} -> {each.new}" for each in mutations]
+
+
+@pytest.mark.parametrize("mutation", UNCHANGED, ids=names(UNCHANGED))
+def test_without_a_change_the_tests_pass(changed: Changed, mutation: Mutation) -> None:
+    assert not notices(changed, mutation)
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=names(MUTATIONS))
+def test_a_change_is_noticed(changed: Changed, mutation: Mutation) -> None:
+    assert notices(changed, mutation)
+
+
+@pytest.mark.parametrize("mutation", UNCHANGED, ids=names(UNCHANGED))
+def test_and_nothing_is_left_of_the_changes(changed: Changed, mutation: Mutation) -> None:
+    assert not notices(changed, mutation)
+
+
+def test_what_says_nothing_of_a_change_is_no_verdict(changed: Changed) -> None:
+    source = changed.source("simulation")
+    for module, tests in ((source + "\n)", SUITE), (source, ("test_losses.py", "-k", "no_such_test"))):
+        outcome = changed.run("simulation", module, tests)
+        assert not outcome.verdict
+        assert not outcome.passed
+
+
+def test_a_change_without_end_is_given_up(changed: Changed) -> None:
+    endless = changed.source("simulation") + "\nwhile True:\n    pass\n"
+    assert changed.run("simulation", endless, SUITE, seconds=1).output == "no end"
+    assert not notices(changed, UNCHANGED[0])  # a new process goes on

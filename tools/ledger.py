@@ -57,9 +57,10 @@ def chapters() -> list[str]:
 def row(name: str, claim: dict[str, Any]) -> str:
     """Return the claim as a row of a table, with links to its cell and to its test."""
     at_most = "at_most" in claim
-    tolerance = f"≤ {claim['at_most']:.0e}" if at_most else f"≥ {claim['at_least']:.0e}"
+    tolerance = f"≤ {claim['at_most']:.0e}" if at_most else f"≥ {claim['at_least']:.2g}"
     tolerance = tolerance.replace("0e+00", "0")
-    measured = "0" if claim["measured"] == 0 else f"{claim['measured']:.1e}"
+    digits = ".1e" if at_most else ".2g"
+    measured = "0" if claim["measured"] == 0 else f"{claim['measured']:{digits}}"
     links = [f'<a href="{claim["chapter"]}.html#claim-{name}">cell</a>', f'<a href="#test-{name}">test</a>']
     source = " · ".join(([] if claim["equation"] == "—" else [claim["equation"]]) + links)
     return f"| {claim['statement']} <br><small>{source}</small> | {measured} | {tolerance} |\n"

@@ -127,17 +127,19 @@ def key(limit: float, middle: float, y: int, room: int) -> str:
 
 
 def finite(name: str, value: Any, axes: str) -> NDArray[np.float64]:
-    """Return `value` as an array with these axes, e.g. "[row, column]"; raise if it is not one of finite numbers."""
-    allowed = f"{name} must be finite numbers {axes}"
-    given = value.detach().cpu().numpy() if hasattr(value, "detach") else value
+    """Return `value` as an array with these axes, e.g. "[row, column]", or any; raise if it is not finite."""
+    allowed = f"{name} must be finite numbers {axes}".rstrip()
     try:
-        array = np.array(given)
-    except (TypeError, ValueError):
-        raise TypeError(f"{allowed}, got {type(value).__name__}") from None
-    if array.dtype.kind not in "iuf" and array.size:
-        raise TypeError(f"{allowed}, got {type(value).__name__} of {array.dtype}")
-    if array.ndim != axes.count(",") + 1:
+        array = np.array(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
+        if array.dtype.kind not in "biuf":
+            raise TypeError
+    except (TypeError, ValueError, RuntimeError):  # of lists of lists of unequal length, of sparse tensors, …
+        raise TypeError(f"{allowed}, got {type(value).__name__} that is no array of real numbers") from None
+    if axes and array.ndim != axes.count(",") + 1:
         raise ValueError(f"{allowed}, got the shape {array.shape}")
-    if not np.isfinite(array.astype(np.float64)).all():
+    if np.ma.is_masked(value):
+        raise ValueError(f"{allowed}, got masked entries")
+    real = array.astype(np.float64)
+    if not np.isfinite(real).all():
         raise ValueError(f"{allowed}, got NaN or infinite entries")
-    return array.astype(np.float64)
+    return real

@@ -11,9 +11,12 @@ import torch
 from cycler import cycler
 from IPython.core.getipython import get_ipython
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import LinearSegmentedColormap, Normalize, SymLogNorm, to_rgb
 from matplotlib.image import AxesImage
+from matplotlib.scale import LogScale, register_scale
+from matplotlib.ticker import LogFormatterSciNotation
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from numpy.typing import ArrayLike, NDArray
 
@@ -45,8 +48,30 @@ DIVERGING = _signed(PLUS, MINUS)
 WIDTH = 4.2  # inches: at this width the text below has 11 px and more on a phone
 
 
+class _PlainPowers(LogFormatterSciNotation):
+    """Writes 10⁻³ in letters of one size: what matplotlib sets as an exponent is too small to read on a phone."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return number(x) if super().__call__(x, pos) else ""
+
+
+class _PlainLogScale(LogScale):
+    """The logarithmic scale with such numbers, under the name of the one that it replaces."""
+
+    name = "log"
+
+    def __init__(self, *axis_or_nothing: Any, **options: Any) -> None:  # what matplotlib passes hangs on its version
+        super().__init__(*axis_or_nothing, **options)
+
+    def set_default_locators_and_formatters(self, axis: Axis) -> None:
+        super().set_default_locators_and_formatters(axis)
+        axis.set_major_formatter(_PlainPowers(self.base))
+        axis.set_minor_formatter(_PlainPowers(self.base, labelOnlyBase=self.subs is not None))
+
+
 def use_style() -> None:
     """Set the style of all figures: as wide as a phone's column, as SVG that a page can colour as its theme is."""
+    register_scale(_PlainLogScale)
     mpl.rcParams.update(
         {
             "figure.figsize": (WIDTH, 2.6),
@@ -115,7 +140,7 @@ def time_map(
     *,
     decades: float | None = None,
 ) -> AxesImage:
-    """Draw `values` [time, neuron] as a heat map over time, on a diverging scale symmetric about 0.
+    """Draw `values` [time, neuron] as a heat map over time: gold above 0, violet below, bare at 0.
 
     Returns the image, for `key`. `limit` is the end of the scale: the largest absolute value unless given. With
     `decades` the scale is logarithmic that many powers of ten down from `limit`, and linear about 0.
@@ -137,7 +162,7 @@ def time_map(
 def matrix(
     ax: Axes, values: torch.Tensor | ArrayLike, limit: float | None = None, *, decades: float | None = None
 ) -> AxesImage:
-    """Draw a weight matrix [pre, post], or a gradient of it, on a diverging scale; see `time_map`."""
+    """Draw a weight matrix [pre, post], or a gradient of it, on the scale that `time_map` describes."""
     shown = array(values)
     if shown.ndim != 2 or not shown.size:
         raise ValueError(f"values must be a matrix [pre, post], got the shape {shown.shape}")

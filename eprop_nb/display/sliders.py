@@ -92,7 +92,7 @@ class _Slider(NamedTuple):
             if isinstance(grid.values, (str, bytes, set, frozenset)):
                 raise TypeError
             values = [_plain(value) for value in islice(grid.values, MAX_FRAMES + 1)]
-        except TypeError:
+        except (TypeError, RuntimeError):  # a RuntimeError comes from a tensor without data
             raise TypeError(f"the grid {name} must be a sequence of values, got {grid.values!r}") from None
         if not (isinstance(grid.label, str) and isinstance(grid.unit, str)):
             raise TypeError(f"the grid {name} must have texts as label and unit, got {grid.label!r} and {grid.unit!r}")

@@ -71,8 +71,7 @@ class Frame(NamedTuple):
 
 def span(*values: Values) -> Ends:
     """Return ends for an axis that holds 0 and all these values with a little room; of zeros too."""
-    arrays = [np.ravel(plots.array(each)) for each in values]
-    shown = finite("values", np.concatenate([[0.0], *arrays]), "[value]")
+    shown = np.concatenate([[0.0], *(finite("values", each, "").ravel() for each in values)])
     room = 0.05 * float(shown.max() - shown.min()) or 1.0
     return float(shown.min() - room), float(shown.max() + room)
 
@@ -98,6 +97,16 @@ def _word(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a text, got {value!r} of type {type(value).__name__}")
     return value
+
+
+def _several(name: str, values: Any, what: str) -> list[Any]:
+    """Return a sequence as a list; a text is none, although Python can take it for one of letters."""
+    try:
+        if isinstance(values, (str, bytes)):
+            raise TypeError
+        return list(values)
+    except TypeError:
+        raise TypeError(f"{name} must be a sequence of {what}, got {values!r}") from None
 
 
 class Panel:
@@ -162,16 +171,15 @@ class Panel:
     @staticmethod
     def _ticks(name: str, given: Marks, ends: Ends, places: Callable[..., Any]) -> list[tuple[float, str]]:
         """Return where the ticks of an axis are, and what is written there."""
-        if isinstance(given, str):
-            raise TypeError(f"{name} must be numbers or names, got the text {given!r}")
-        words = [mark for mark in given if isinstance(mark, str)]
-        if words and len(words) < len(given):
+        marks = _several(name, given, "numbers or names")
+        words = [mark for mark in marks if isinstance(mark, str)]
+        if words and len(words) < len(marks):
             raise TypeError(f"{name} must be numbers or names, and not both, got {given!r}")
-        at = [float(k) for k in range(len(words))] if words else places(name, given, "[tick]").tolist()
+        at = [float(k) for k in range(len(words))] if words else places(name, marks, "[tick]").tolist()
         margin = 1e-9 * abs(ends[1] - ends[0])
         if not all(min(ends) - margin <= place <= max(ends) + margin for place in at):
             raise ValueError(f"{name} must lie between the ends of the axis, got {given!r}")
-        return list(zip(at, words or [number(float(mark)) for mark in given], strict=True))
+        return list(zip(at, words or [number(float(mark)) for mark in marks], strict=True))
 
     def _x(self, name: str, values: Any, axes: str) -> plots.FloatArray:
         """Return values along the x axis, as they are drawn there."""
@@ -248,10 +256,9 @@ class Panel:
     def bars(self, values: Sequence[float], colors: Sequence[str], texts: Sequence[str] | None = None) -> Panel:
         """Add a bar for each value, from the left end of the axis, at the heights 0, 1, 2, …; a text follows each."""
         ends = self._x("values", values, "[bar]")
-        words = (
-            [number(float(value)) for value in values] if texts is None else [_word("texts", word) for word in texts]
-        )
-        kinds = [_color("colors", color) for color in colors]
+        shown = [number(float(value)) for value in values] if texts is None else _several("texts", texts, "texts")
+        words = [_word("texts", word) for word in shown]
+        kinds = [_color("colors", color) for color in _several("colors", colors, "colours")]
         if not len(ends) == len(words) == len(kinds):
             counts = f"{len(ends)} values, {len(kinds)} colors, {len(words)} texts"
             raise ValueError(f"values, colors and texts must be as many, got {counts}")
@@ -342,7 +349,10 @@ def figure(rows: Sequence[Panel | Sequence[Panel]], *, result: str, asked: str =
     TypeError, ValueError
         If there is no panel, or more in a row than have room; if there is no result, or it is no text.
     """
-    grid = [[row] if isinstance(row, Panel) else list(row) for row in rows]
+    grid = [
+        [row] if isinstance(row, Panel) else _several("rows", row, "panels, or of rows of panels")
+        for row in _several("rows", rows, "panels, or of rows of panels")
+    ]
     if not grid or not all(row and all(isinstance(panel, Panel) for panel in row) for row in grid):
         raise ValueError(f"rows must hold panels, in each row at least one, got {rows!r}")
     if not _word("result", result).strip():

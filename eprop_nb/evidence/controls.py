@@ -146,7 +146,7 @@ _RULES = (
     ),
     Control(
         "ε_a without −βψ",
-        "ε_a decays with ρ alone: the paper's own simplification (26), fine for learning there, wrong as a gradient",
+        "ε_a decays with ρ alone: the paper's own simplification (P26), fine for learning there, wrong as a gradient",
         lambda t: _rule(t, next_eps_a=lambda c, psi, v, a: psi * v + c.rho * a),
     ),
     Control("ε_a one step late", "e(t) takes ε_a(t − 1)", lambda t: _rule(t, lag=1)),

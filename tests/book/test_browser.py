@@ -131,7 +131,7 @@ from eprop_nb.display import sliders, svg
 
 def draw(height):
     panel = svg.Panel((0, 1), (0, 3)).line([0, 1], [0, height])
-    return svg.figure([panel], result=f"a line that ends at {height}")
+    return svg.figure([panel], result=f"a line that ends at {height}", asked="Show it")
 
 sliders.view(draw, height=[1, 2, 3])
 """
@@ -191,4 +191,8 @@ def test_the_same_sliders_work_in_jupyterlab(browser: Browser, lab: str) -> None
     view.locator(".noUi-handle").focus()
     page.keyboard.press("End")
     until(page, lambda: visible_label(view), lambda label: label == "height 3: a line that ends at 3")
+    assert view.locator(".ep-result:visible").count() == 0
+    view.locator("summary:visible").focus()
+    page.keyboard.press("Enter")
+    view.locator(".ep-result:visible").wait_for()
     context.close()

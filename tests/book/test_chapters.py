@@ -49,6 +49,14 @@ def test_every_chapter_has_its_parts(path: Path) -> None:
     assert all("assert " in cell.source for cell in solutions)
 
 
+def test_the_landing_page_gives_the_minutes_of_each_chapter() -> None:
+    index = (ROOT / "book" / "index.ipynb").read_text(encoding="utf-8")
+    for path in CHAPTERS:
+        if path.stem != "index":
+            (minutes,) = set(re.findall(r"\| (\d+) min \|", path.read_text(encoding="utf-8")))
+            assert re.search(rf"{{doc}}`{path.stem}` \|[^|]*\| {minutes} \|", index), path.stem
+
+
 def test_every_name_of_the_notation_page_exists_in_the_package() -> None:
     text = (ROOT / "book" / "notation.md").read_text(encoding="utf-8")
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]

@@ -112,3 +112,13 @@ def test_what_cannot_be_drawn_is_refused(
 ) -> None:
     with pytest.raises(kind, match=says(*parts)):
         draw(ax)
+
+
+def test_the_numbers_of_a_logarithmic_axis_have_one_size(ax: Axes) -> None:
+    ax.loglog([1e-9, 1e-3], [0.2, 0.9])
+    assert isinstance(ax.figure, Figure)
+    ax.figure.draw_without_rendering()
+    across, up = ([label.get_text() for label in axis.get_ticklabels(which="both")] for axis in (ax.xaxis, ax.yaxis))
+    assert "10⁻⁵" in across
+    assert "0.4" in up  # of less than a decade, numbers between its ends are written too
+    assert not any("$" in text for text in (*across, *up))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from helpers import array, error
 import eprop_nb as ep
 from eprop_nb.evidence import random_networks
 from eprop_nb.evidence.random_networks import (
+    BOUND,
     LOSSES,
     Case,
     Loss,
@@ -186,6 +189,23 @@ def test_a_wrong_rule_in_float64_is_no_rounding(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(random_networks, "eprop_gradients", slightly_wrong)
     assert not recompute(case).is_rounding
+
+
+def test_the_stored_errors_are_those_of_the_networks() -> None:
+    # of the 34 networks above the bound two are recomputed; with more digits than float64's every machine agrees
+    stored = np.load(Path(__file__).parents[2] / "book" / "data" / "random_networks.npz")
+    seed = json.loads(str(stored["conditions"]))["seed"]
+    assert len(stored["errors"]) == len(stored["own_errors"]) == len(stored["disagreement"]) > 8000
+    assert stored["disagreement"].max() < 1e-40
+    assert stored["digits"].tolist() == [16, 20, 30, 50]
+    above = np.maximum(stored["errors"].max(axis=1), stored["own_errors"].max(axis=1)) > BOUND
+    assert stored["above_row"].tolist() == np.flatnonzero(above).tolist()
+    for at in (0, -1):
+        found = recompute(random_case(np.random.default_rng((seed, int(stored["above_index"][at])))))
+        assert found.is_rounding
+        for digits, column in ((20, 1), (30, 2), (50, 3)):
+            assert found.disagreement[digits] == pytest.approx(stored["above_disagreement"][at, column], rel=1e-6)
+            assert found.same_spikes[digits] == stored["above_same_spikes"][at, column]
 
 
 def test_a_bad_case_is_named() -> None:

@@ -82,7 +82,7 @@ def test_a_row_of_the_ledger_shows_error_and_tolerance_and_links_cell_and_test()
     row = ledger.row("it", CLAIM | {"at_most": 1e-13})
     links = '(P1) · <a href="c.html#claim-it">cell</a> · <a href="#test-it">test</a>'
     assert row == f"| s <br><small>{links}</small> | 2.0e-16 | ≤ 1e-13 |\n"
-    assert "≥ 1e-03" in ledger.row("it", CLAIM | {"at_least": 1e-3, "measured": 0.5})
+    assert "| 0.5 | ≥ 0.001 |" in ledger.row("it", CLAIM | {"at_least": 1e-3, "measured": 0.5})
 
 
 def test_the_ledger_shows_the_source_of_each_test_and_of_what_they_share(
