@@ -323,6 +323,13 @@ def test_one_neuron_has_no_recurrent_synapse_to_measure() -> None:
     assert ep.compare(gradients, gradients).relative_errors == {"w_in": 0.0}
 
 
+@pytest.mark.parametrize("name", ["w_in", "w_out"])
+def test_one_synapse_from_another_neuron_is_measured(name: str) -> None:
+    zero = ep.Gradients(**{name: matrix([0.0])})
+    with pytest.raises(ep.VacuousComparisonError, match=says(f"reference.{name} must have an entry other than zero")):
+        ep.compare(zero, zero)
+
+
 NOT_A_TENSOR: Any = [1.0]
 GOOD = ep.Gradients(matrix([1.0, 2.0]), matrix([0.0, 1.0], [1.0, 0.0]), matrix([1.0], [2.0]))
 
