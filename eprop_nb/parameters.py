@@ -103,7 +103,7 @@ class Parameters:
             self._set(name, _checks.per_neuron(name, getattr(self, name), self.n_rec))
         self._set("beta", _checks.per_neuron("beta", self.beta, self.n_rec, zero_allowed=True))
         steps = self.duration / self.dt
-        if not 0.5 < steps < 1e15 or not math.isclose(round(steps) * self.dt, self.duration, rel_tol=1e-9):
+        if steps >= 1e15 or not math.isclose(round(steps) * self.dt, self.duration, rel_tol=1e-9):
             raise ValueError(f"duration must be a multiple of dt = {self.dt} ms, got {self.duration} ms")
         if self.rate_in * self.dt > 1000.0 * (1 + 1e-9):  # 1000/dt Hz must pass whatever its rounding
             raise ValueError(

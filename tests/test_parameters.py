@@ -149,6 +149,8 @@ def test_duration_is_a_multiple_of_dt(times: tuple[float, float]) -> None:
 def test_an_input_fires_at_most_once_in_a_time_step() -> None:
     with pytest.raises(ValueError, match=says("rate_in must be at most", "500.0 Hz at dt = 2.0 ms, got 501.0 Hz")):
         ep.Parameters(dt=2.0, rate_in=501.0)
+    with pytest.raises(ValueError, match=says("rate_in must be at most", "1000.0 Hz at dt = 1.0 ms, got 1000.01 Hz")):
+        ep.Parameters(rate_in=1000.01)
 
 
 @pytest.mark.parametrize("name", ["tau_v", "tau_a", "threshold", "beta"])
@@ -262,7 +264,7 @@ def test_inputs_fire_at_their_rate(rate: float, dt: float) -> None:
 
 
 def test_inputs_at_the_highest_rate_fire_in_every_step() -> None:
-    assert bool(ep.poisson_spikes(ep.Parameters(rate_in=1000.0), seed=0).all())
+    assert bool(ep.poisson_spikes(ep.Parameters(rate_in=1000.0, duration=20_000.0), seed=0).all())
 
 
 def test_targets_are_standard_normal() -> None:
