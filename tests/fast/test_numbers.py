@@ -63,7 +63,7 @@ def test_a_neuron_at_rest_has_no_psi_and_no_gradient(method: str) -> None:
         ep.compare(learned.gradients.tensors(), learned.gradients.tensors())
 
 
-@pytest.mark.parametrize("n_ref", [60, 2**31, 2**62, 2**63 - 1, 2**63, 2**64, 10**30])
+@pytest.mark.parametrize("n_ref", [60, 2**31, 2**62, 2**63 - 1])
 def test_a_refractory_period_beyond_the_trial_lets_each_neuron_fire_once(n_ref: int) -> None:
     p = ep.Parameters(n_ref=n_ref)
     weights = ep.random_weights(p, seed=1)
