@@ -95,6 +95,8 @@ def broadcast_gradients(
         If an argument has the wrong type, shape, dtype or device, is not finite, the inputs hold something other
         than 0 and 1, or `method` is unknown; or if a voltage, ψ, the loss, the learning signal or a gradient
         overflows. The message names the argument.
+    MemoryError
+        If ψ of a trial is more than the machine can hold, which only "closed_form" keeps.
 
     Notes
     -----
@@ -116,6 +118,8 @@ def broadcast_gradients(
     b = w_out if feedback is None else _array("feedback", feedback, w_out.shape, "[n_rec, n_out]", dtype)
     to_neurons, network = np.ascontiguousarray(b.T), _network(parameters, dtype)
     kernel = kernels.learn_online if online else kernels.learn_closed_form
+    if not online:
+        _memory("duration, n_lif and n_alif", "ψ of a trial (method='closed_form')", n_steps * w_rec.shape[0], dtype)
 
     loss, spike_counts, faults = np.zeros(batch), np.zeros((batch, w_rec.shape[0]), np.int64), np.zeros(batch, np.int8)
     g_in, g_rec, g_out = _sums(batch, dtype, w_in.shape, w_rec.shape, w_out.shape)
@@ -159,6 +163,8 @@ def simulate(parameters: Parameters, weights: Weights, inputs: Array | Tensor) -
     TypeError, ValueError
         If a weight or the inputs have the wrong type, shape, dtype or device, are not finite, or the inputs hold
         something other than 0 and 1; or if a number of the simulation overflows.
+    MemoryError
+        If the run is more than the machine can hold.
 
     Notes
     -----
@@ -168,7 +174,9 @@ def simulate(parameters: Parameters, weights: Weights, inputs: Array | Tensor) -
     p, (w_in, w_rec, w_out) = parameters, _weights(parameters, weights)
     x = _array("inputs", inputs, (None, p.n_steps, p.n_in), "[batch, time, n_in]", w_in.dtype)
     _finite(w_in, w_rec, w_out)
-    network, recorded = _network(p, w_in.dtype), np.empty((5, len(x), p.n_steps, p.n_rec), w_in.dtype)
+    shape = (len(Simulation._fields), len(x), p.n_steps, p.n_rec)
+    _memory("batch, duration, n_lif and n_alif", "the run", math.prod(shape), w_in.dtype)
+    network, recorded = _network(p, w_in.dtype), np.empty(shape, w_in.dtype)
     faults = np.zeros(len(x), np.int8)
 
     def run(first: int, last: int) -> bool:
@@ -324,6 +332,12 @@ def _online(method: object) -> bool:
     return _checks.one_of("method", method, METHODS) == "online"
 
 
+def _memory(arguments: str, what: str, n_numbers: int, dtype: np.dtype[Any]) -> None:
+    """Raise MemoryError if so many numbers are more than the machine can hold."""
+    if n_numbers > 10**6:  # to ask the machine takes as long as the rest of a small call
+        _checks.memory(arguments, what, n_numbers, torch.empty(0, dtype=getattr(torch, dtype.name)))
+
+
 @lru_cache(maxsize=64)
 def _network(parameters: Parameters, dtype: np.dtype[Any]) -> tuple[Array, Array, int]:
     """Return the constants of the neurons, in the order of `kernels.Network`."""
@@ -332,7 +346,7 @@ def _network(parameters: Parameters, dtype: np.dtype[Any]) -> tuple[Array, Array
         constants = np.array(
             [p.alpha, p.rho, p.threshold_per_neuron, p.beta_per_neuron, (p.dampening,) * p.n_rec], dtype
         )
-    readout = np.array([p.kappa, -math.expm1(-p.dt / p.tau_out)], dtype)  # 1 − κ would lose digits if κ is close to 1
+    readout = np.array([p.kappa, p.kappa_complement], dtype)
     return constants, readout, min(max(p.n_ref - 1, 0), p.n_steps)  # no longer than the trial: t + n_ref may overflow
 
 

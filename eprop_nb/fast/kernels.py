@@ -16,8 +16,8 @@ the spikes of the network one slot later, so that slot k has those of step k −
 
 A kernel that is given trials returns whether all of them are fine, and writes to `faults` [batch], which is 0 before,
 what is wrong with each. A voltage that has become NaN or infinite stays so until the last step, and the adjoint d that
-a ψ or a learning signal has made so, until the first: a look now and then sees what has happened anywhere. The
-gradients are for the caller to look at.
+a ψ or a learning signal has made so, until the first; of u it is kept in mind. A look now and then sees what has
+happened anywhere. The gradients are for the caller to look at.
 """
 
 from __future__ import annotations
@@ -98,11 +98,12 @@ def forward(
 ) -> None:
     """Run the neurons through the block that begins at `time`; writes psi [k, n_rec] and the spikes they send.
 
-    The state is `neurons`, with v, b and v_scaled as its first rows (the others are room to add up in), and `free`, the
-    first step in which each may fire again.
+    The state is `neurons`, with the rows v, b, v_scaled, room to add up in (two), and a last one that is 0 as long as u
+    has been finite, and NaN from then on; and `free`, the first step in which each neuron may fire again.
     """
     alpha, rho, thr, beta, dampening, _, after_spike = network
-    v, b, v_scaled, from_inputs, from_neurons = neurons[0], neurons[1], neurons[2], neurons[3], neurons[4]
+    v, b, v_scaled, spoilt = neurons[0], neurons[1], neurons[2], neurons[5]
+    from_inputs, from_neurons = neurons[3], neurons[4]
     n_rec = v.shape[0]
     zero, one = v.dtype.type(0), v.dtype.type(1)  # a plain 0.0 would make float64 of float32
     for k in range(psi.shape[0]):
@@ -131,6 +132,7 @@ def forward(
             b[i] += one
         for j in range(n_rec):
             v_scaled[j] = (v[j] - thr[j] - beta[j] * b[j]) / thr[j]
+            spoilt[j] += v_scaled[j] * zero
         for j in range(n_rec):
             height = one - abs(v_scaled[j])
             height = zero if height < zero else height  # asked like this, NaN stays NaN and is found
@@ -148,6 +150,14 @@ def forward(
         sent_start[k + 2] = n
         for s in range(sent_start[k + 1], n):
             free[sent[s]] = t + 1 + after_spike
+
+
+@compiled
+def fault_of(neurons: Array) -> int:
+    """Return what has gone wrong in the steps so far; 0 if nothing."""
+    if not all_finite(neurons[0]):
+        return VOLTAGE
+    return 0 if all_finite(neurons[5]) else PSI
 
 
 @compiled
@@ -423,7 +433,7 @@ def run_trials(
     sent, sent_start = new_events(2, n_rec)
     psi = np.empty((1, n_rec), w_rec.dtype)
     for trial in range(first, last):
-        neurons, free = np.zeros((5, n_rec), w_rec.dtype), np.zeros(n_rec, np.int64)
+        neurons, free = np.zeros((6, n_rec), w_rec.dtype), np.zeros(n_rec, np.int64)
         sent_start[:] = 0
         for t in range(n_steps):
             if not list_spikes(inputs[trial, t : t + 1], arrived, arrived_start):
@@ -439,9 +449,9 @@ def run_trials(
                     recorded[1 + m, trial, t, j] = neurons[m, j]
             for j in range(n_rec):
                 recorded[4, trial, t, j] = psi[0, j]
-        if faults[trial] == 0 and not all_finite(neurons[0]):
-            faults[trial] = VOLTAGE
-        if faults[trial] == 0 and not (all_finite(recorded[3, trial]) and all_finite(recorded[4, trial])):
+        if faults[trial] == 0:
+            faults[trial] = fault_of(neurons)
+        if faults[trial] == 0 and not all_finite(recorded[4, trial]):
             faults[trial] = PSI
     return not np.any(faults[first:last])
 
@@ -479,13 +489,13 @@ def learn_closed_form(
         return False
     for trial in range(first, last):
         group = ((trial + 1) * len(g_in) - 1) // len(inputs)
-        neurons, free = np.zeros((5, n_rec), w_out.dtype), np.zeros(n_rec, np.int64)
+        neurons, free = np.zeros((6, n_rec), w_out.dtype), np.zeros(n_rec, np.int64)
         if not list_spikes(inputs[trial], arrived, arrived_start):
             faults[trial] = GIVEN
             continue
         forward(network, w_in, w_rec, 0, neurons, free, psi, arrived, arrived_start, sent, sent_start)
-        if not all_finite(neurons[0]):
-            faults[trial] = VOLTAGE
+        faults[trial] = fault_of(neurons)
+        if faults[trial]:
             continue
         read(network, w_out, np.zeros(n_out, w_out.dtype), sent, sent_start, error)
         loss[trial] = subtract(targets[trial], error)
@@ -546,7 +556,7 @@ def learn_online(
         return False
     for trial in range(first, last):
         group = ((trial + 1) * len(g_in) - 1) // len(inputs)
-        neurons, free = np.zeros((5, n_rec), w_out.dtype), np.zeros(n_rec, np.int64)
+        neurons, free = np.zeros((6, n_rec), w_out.dtype), np.zeros(n_rec, np.int64)
         y, low_passed = np.zeros(n_out, w_out.dtype), np.zeros(n_rec, w_out.dtype)
         from_inputs, from_neurons = new_traces(n_in, n_rec, True, w_out), new_traces(n_rec, n_rec, True, w_out)
         sent_start[:] = 0
@@ -558,8 +568,8 @@ def learn_online(
                 faults[trial] = GIVEN
                 break
             forward(network, w_in, w_rec, begin, neurons, free, psi[:n], arrived, arrived_start, sent, sent_start)
-            if not all_finite(neurons[0]):
-                faults[trial] = VOLTAGE
+            faults[trial] = fault_of(neurons)
+            if faults[trial]:
                 break
             read(network, w_out, y, sent, sent_start, error[:n])
             loss[trial] += subtract(targets[trial, begin:end], error[:n])

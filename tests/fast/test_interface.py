@@ -58,7 +58,7 @@ def reference_learning(
     """Return what `fast.broadcast_gradients` should find: the loss, the learning signal behind it, the gradients."""
     mistake = ep.output_error(p, weights, run, targets)
     back = weights.w_out if feedback is None else feedback
-    signal = ep.low_pass(mistake.flip(1), p.kappa).flip(1) @ back.T
+    signal = ep.low_pass(mistake.flip(1), p.kappa, p.kappa_complement).flip(1) @ back.T
     sums = ep.eprop_gradients(p, run, inputs, signal, "closed_form")
     w_out = ep.readout_gradient(p, run, mistake)
     return 0.5 * mistake.square().sum().item(), signal, sums._replace(w_out=w_out)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers import error, says
+from helpers import says
 
 import eprop_nb as ep
 from eprop_nb import fast
@@ -134,6 +134,7 @@ def too_large() -> dict[str, tuple[dict[str, Any], tuple[object, ...]]]:
         "threshold that overflows": (trial(threshold=1e39, **single), ("threshold", "float32", "1e+39")),
         "beta": (trial(beta=1e39, **single), ("beta", "float32", "1e+39")),
         "dampening": (trial(dampening=1e39, **single), ("dampening", "float32", "1e+39")),
+        "u": (with_weight(trial(threshold=1e-300), "w_in", 1e10), ("threshold", "u and ψ", "1e-300")),
         "dampening over threshold": (
             with_weight(trial(dampening=1e200, threshold=1e-110), "w_in", 0.7e-110),
             ("threshold", "u and ψ", "1e-110", "1e+200"),
@@ -158,16 +159,13 @@ def test_voltages_that_cancel_to_nan_are_not_taken_for_silence(method: str) -> N
     drawn = ep.random_weights(p, seed=0)  # two inputs make a voltage infinite, two spikes then take infinity away
     weights = drawn._replace(w_in=torch.full_like(drawn.w_in, 1e308), w_rec=torch.full_like(drawn.w_rec, -1e308))
     inputs, targets = ep.poisson_spikes(p, seed=0), ep.random_targets(p, seed=0)
-    run = ep.simulate(p, weights, inputs)
-    assert run.psi.isnan().any()
-    with pytest.raises(ValueError, match=says("psi", "finite")):
-        ep.readout(p, weights, run)
-    for call in (
-        lambda: fast.simulate(p, weights, inputs),
-        lambda: fast.broadcast_gradients(p, weights, inputs, targets, method=method),
-    ):
-        with pytest.raises(ValueError, match=says("weights.w_", "voltages", "1e+308")):
-            call()
+    with pytest.raises(ValueError, match="overflow"):
+        ep.simulate(p, weights, inputs)
+    message = says("weights.w_", "voltages", "1e+308")
+    with pytest.raises(ValueError, match=message):
+        fast.simulate(p, weights, inputs)
+    with pytest.raises(ValueError, match=message):
+        fast.broadcast_gradients(p, weights, inputs, targets, method=method)
 
 
 SIMULATED = {
@@ -182,19 +180,6 @@ def test_a_simulation_that_overflows_is_an_error(label: str) -> None:
     words, arguments = SIMULATED[label]
     with pytest.raises(ValueError, match=says(*words)):
         fast.simulate(*(arguments[name] for name in ("parameters", "weights", "inputs")))
-
-
-def test_an_infinite_u_is_no_error_where_it_is_not_returned() -> None:
-    # far above a tiny threshold: a spike whenever it may, ψ = 0, and no gradient but the readout's
-    arguments = with_weight(trial(threshold=1e-300), "w_in", 1e10)
-    p, weights, inputs, targets, feedback = arguments.values()
-    run = ep.simulate(p, weights, inputs)
-    assert run.v_scaled.isinf().any()
-    learned = fast.broadcast_gradients(p, weights, inputs, targets, feedback)
-    assert (
-        error(learned.gradients.w_out, ep.readout_gradient(p, run, ep.output_error(p, weights, run, targets))) < 1e-13
-    )
-    assert error(learned.gradients.w_in, torch.zeros(2, 4) + 1) == 1  # that is, zero
 
 
 @both
@@ -227,20 +212,17 @@ def test_only_the_trial_with_a_fault_matters_and_the_message_does_not_hang_on_th
 
 @torch.no_grad()
 def reference_refuses(arguments: dict[str, Any]) -> bool:
-    """Return whether the reference path raises on the way to the gradients, or has one that is not finite.
-
-    A voltage that has become infinite stays so, and is refused by the compiled path alone.
-    """
+    """Return whether the reference path raises on the way to the loss and the gradients."""
     p, weights, inputs, targets, feedback = arguments.values()
     try:
         run = ep.simulate(p, weights, inputs)
         mistake = ep.output_error(p, weights, run, targets)
-        signal = ep.low_pass(mistake.flip(1), p.kappa).flip(1) @ feedback.T
-        sums = ep.eprop_gradients(p, run, inputs, signal, "closed_form")
-        numbers = (run.v, mistake.double().square().sum(), sums.w_in, sums.w_rec, ep.readout_gradient(p, run, mistake))
+        signal = ep.low_pass(mistake.flip(1), p.kappa, p.kappa_complement).flip(1) @ feedback.T
+        ep.eprop_gradients(p, run, inputs, signal, "closed_form")
+        ep.readout_gradient(p, run, mistake)
     except ValueError:
         return True
-    return not all(bool(each.isfinite().all()) for each in numbers if each is not None)
+    return not bool(mistake.double().square().sum().isfinite())
 
 
 @both
