@@ -26,6 +26,10 @@ class Mutation(NamedTuple):
     new: str
 
 
+LAST_BLOCK = """for begin in range((n_steps - 1) // BLOCK * BLOCK, -1, -BLOCK):
+            end = min(begin + BLOCK, n_steps)
+            """
+
 MUTATIONS = (
     Mutation("simulation", "current - thr * state.z_sent", "current + thr * state.z_sent"),
     Mutation("simulation", "current - thr * state.z_sent", "current - thr * state.z_sent.detach()"),
@@ -58,6 +62,8 @@ MUTATIONS = (
     Mutation("fast/kernels", "b[i] += one", "b[i] += zero"),
     Mutation("fast/kernels", "n += free[j] <= t", "n += 1"),
     Mutation("fast/kernels", "height / thr[j] if free[j] <= t else zero", "height / thr[j]"),
+    Mutation("fast/kernels", "height = zero if height < zero else height", "height = height"),
+    Mutation("fast/kernels", "- beta[j] * b[j]) / thr[j]", "+ beta[j] * b[j]) / thr[j]"),
     Mutation("fast/kernels", "t + 1 + after_spike", "t + after_spike"),
     Mutation("fast/kernels", "sent_start[0], sent_start[1] = 0, n", "sent_start[0], sent_start[1] = 0, 0"),
     Mutation("fast/kernels", "c[j] = psi[k, j] * (signal[k, j] + q[j])", "c[j] = psi[k, j] * signal[k, j]"),
@@ -69,6 +75,10 @@ MUTATIONS = (
     Mutation("fast/kernels", "heard[index[s]] = True", "heard[index[s]] = False"),
     Mutation("fast/kernels", "low_passed[sent[s]] += 1", "low_passed[sent[s]] += keep"),
     Mutation("fast/kernels", "late *= keep", "late *= 1"),
+    *(  # the same line in two functions, which go on differently
+        Mutation("fast/kernels", LAST_BLOCK + then, LAST_BLOCK.replace("n_steps - 1", "n_steps - 2") + then)
+        for then in ("broadcast(", "closed_form(")
+    ),
 )
 UNCHANGED = (Mutation("simulation", "z.clone()", "z.clone()"), Mutation("fast/kernels", "+= one", "+= one"))
 

@@ -463,7 +463,7 @@ def _reason(parameters: Parameters, given: dict[str, Array], faults: NDArray[np.
     constants = {"threshold": p.threshold_per_neuron, "beta": p.beta_per_neuron, "dampening": (p.dampening,)}
     for name in used:
         for value in constants[name]:
-            if value > np.finfo(dtype).max or (name == "threshold" and dtype.type(value) == 0):
+            if value > float(np.finfo(dtype).max) or (name == "threshold" and dtype.type(value) == 0):
                 return ValueError(f"{name} must be a number that {dtype} can hold, got {value:g}")
     if fault == kernels.PSI:
         return ValueError(
@@ -473,8 +473,8 @@ def _reason(parameters: Parameters, given: dict[str, Array], faults: NDArray[np.
     what, names = _LARGE[fault]
     largest = {name: float(np.abs(given[name]).max()) for name in names if name in given}
     name = max(largest, key=lambda each: largest[each])
-    grow = fault == kernels.GRADIENT and "output_signal" not in given
-    why = ", and beta small enough for eligibility traces that do not grow," if grow else ""
+    traces = fault == kernels.GRADIENT and "output_signal" not in given
+    growth = " (or beta, by which eligibility traces may grow)" if traces else ""
     return ValueError(
-        f"{name} must be small enough for {what} to be finite in {dtype}{why}, got entries up to {largest[name]:g}"
+        f"{name}{growth} must be small enough for {what} to be finite in {dtype}, got entries up to {largest[name]:g}"
     )

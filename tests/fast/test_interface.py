@@ -1,4 +1,4 @@
-"""The compiled path against the reference path: every setting, both methods, any learning signal, any feedback."""
+"""The compiled path against the reference path: every setting and length, both methods, any signal, any feedback."""
 
 from __future__ import annotations
 
@@ -15,15 +15,13 @@ import numpy as np
 import pytest
 import torch
 from helpers import error, filtered_rule, make_trial, says, small_parameters
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from test_properties import PLAIN, cases
 from test_reference import reference, reference_parameters
 
 import eprop_nb as ep
 from eprop_nb import fast
-from eprop_nb.evidence.random_networks import Case, build, output_derivative
+from eprop_nb.evidence.random_networks import Case, build, output_derivative, random_case
 from eprop_nb.fast import interface, kernels
+from eprop_nb.gradients import closed_form_sum
 
 both = pytest.mark.parametrize("method", fast.METHODS)
 
@@ -38,64 +36,70 @@ def detached(run: ep.Simulation) -> ep.Simulation:
     return ep.Simulation(z, v, b, v_scaled, psi, run.sent)
 
 
-def largest_error(found: fast.Gradients, wanted: ep.Gradients) -> float | None:
-    """Return the largest relative error of all matrices, or None where the wanted one is zero and tells nothing."""
-    errors = []
-    for name in ep.Gradients._fields:
-        ours, theirs = getattr(found, name), getattr(wanted, name)
-        if ours is None:
-            continue
-        if not theirs.any():
-            assert not ours.any()
-            if name == "w_rec" and theirs.shape == (1, 1):
-                continue
-            return None
-        errors.append(error(ours, theirs))
-    return max(errors)
-
-
 def longer(case: Case, steps: int) -> Case:
     return case._replace(parameters=replace(case.parameters, duration=case.parameters.dt * steps))
 
 
-def reference_sums(
-    p: ep.Parameters, run: ep.Simulation, inputs: torch.Tensor, signal: torch.Tensor
-) -> tuple[ep.Gradients, float]:
-    """Return the gradients of the reference path, and what to ask of another path.
+def as_reference(run: fast.Simulation) -> ep.Simulation:
+    """Return the numbers of a compiled simulation as the reference path takes them."""
+    z, v, b, v_scaled, psi = map(torch.from_numpy, run)
+    return ep.Simulation(z, v, b, v_scaled, psi, tuple(z.unbind(1)))
 
-    That is 1e-13; or less, where the sum over time cancels so far that the reference's own evaluators differ by more.
+
+@torch.no_grad()
+def reference_learning(
+    p: ep.Parameters,
+    weights: ep.Weights,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    run: ep.Simulation,
+    feedback: torch.Tensor | None,
+) -> tuple[float, torch.Tensor, ep.Gradients]:
+    """Return what `fast.broadcast_gradients` should find: the loss, the learning signal behind it, the gradients."""
+    mistake = ep.output_error(p, weights, run, targets)
+    back = weights.w_out if feedback is None else feedback
+    signal = ep.low_pass(mistake.flip(1), p.kappa).flip(1) @ back.T
+    sums = ep.eprop_gradients(p, run, inputs, signal, "closed_form")
+    w_out = ep.readout_gradient(p, run, mistake)
+    return 0.5 * mistake.square().sum().item(), signal, sums._replace(w_out=w_out)
+
+
+def cancellation(p: ep.Parameters, run: ep.Simulation, signal: torch.Tensor, pre: torch.Tensor) -> torch.Tensor:
+    """Return the sum Σ_t L e with every product in it taken without its sign, [pre, post].
+
+    The closed form does that if β is negative and the signal is not. Rounding is some 2⁻⁵² of this, in any order.
     """
-    closed_form, traces = (ep.eprop_gradients(p, run, inputs, signal, method) for method in ("closed_form", "traces"))
-    own = [
-        error(getattr(traces, name), getattr(closed_form, name))
-        for name in ("w_in", "w_rec")
-        if getattr(closed_form, name).any()
-    ]
-    return closed_form, max([1e-13, *own])
+    constants = p.constants(like=run.psi)
+    return closed_form_sum(constants._replace(beta=-constants.beta), run.psi, signal.abs(), pre)
 
 
 def test_spikes_are_equal_and_gradients_agree_to_1e_13_over_every_setting() -> None:
-    trials, found_errors, long = [], [], 0
+    # Networks from a generator: what hypothesis draws hangs on the modules that are loaded, and so on the other tests.
+    generator, trials, long, found_errors, bounds = np.random.default_rng(2020), 0, 0, [], []
 
-    def hold(found: fast.Gradients, wanted: ep.Gradients, allowed: float) -> None:
-        largest = largest_error(found, wanted)
-        if largest is not None:
-            assert largest <= allowed
-            found_errors.append(largest)
+    def hold(p: ep.Parameters, run: ep.Simulation, inputs: torch.Tensor, signal: torch.Tensor, found: Any) -> None:
+        wanted = ep.eprop_gradients(p, run, inputs, signal, "closed_form")
+        for name, pre in (("w_in", inputs), ("w_rec", ep.previous_spikes(run.z))):
+            ours, theirs = getattr(found, name), getattr(wanted, name)
+            if not theirs.any():
+                assert not ours.any()
+                continue
+            whole = (cancellation(p, run, signal, pre).max() / theirs.abs().max()).item()
+            bounds.append(max(1e-13, 16 * 2.0**-52 * whole))  # 7 is the most that was seen in 20,000 gradients
+            found_errors.append(error(ours, theirs))
+            assert found_errors[-1] <= bounds[-1]
 
-    @settings(PLAIN, max_examples=200)
-    @given(cases(), st.one_of(st.none(), st.integers(kernels.BLOCK - 1, 3 * kernels.BLOCK)))
-    def check(case: Case, steps: int | None) -> None:
-        nonlocal long
-        if steps is not None:
-            case = longer(case, steps)
+    for _ in range(250):
+        case = random_case(generator)
+        if generator.random() < 0.4:
+            case = longer(case, int(generator.integers(kernels.BLOCK - 1, 3 * kernels.BLOCK)))
         p, made = case.parameters, build(case)
         weights, inputs, targets = made.weights, made.inputs, made.targets
         ours, theirs = fast.simulate(p, weights, inputs), detached(made.run)
         np.testing.assert_array_equal(ours.z, theirs.z.numpy())
         if not ours.z.any():
-            return
-        trials.append(case)
+            continue
+        trials += 1
         long += p.n_steps > kernels.BLOCK
         for name in ("v", "b", "v_scaled", "psi"):
             wanted = getattr(theirs, name).numpy()
@@ -108,30 +112,62 @@ def test_spikes_are_equal_and_gradients_agree_to_1e_13_over_every_setting() -> N
             g_out = fast.readout_gradient(p, ours, derivative)
             assert error(g_out, ep.readout_gradient(p, theirs, derivative)) < 1e-13
 
-        signal = ep.true_learning_signal(made.loss, made.run)
-        closed_form, allowed = reference_sums(p, theirs, inputs, signal)
+        # from here on with one ψ for both: a network whose traces grow makes much of its last bit
+        run, signal = as_reference(ours), ep.true_learning_signal(made.loss, made.run)
         for method in fast.METHODS:
-            hold(fast.eprop_gradients(p, ours, inputs, signal, method), closed_form, allowed)
-
+            hold(p, run, inputs, signal, fast.eprop_gradients(p, ours, inputs, signal, method))
         for feedback in (None, ep.random_feedback(p, case.seed)):
-            back = weights.w_out.detach() if feedback is None else feedback
-            mistake = output - targets
-            signal = ep.low_pass(mistake.flip(1), p.kappa).flip(1) @ back.T
-            closed_form, allowed = reference_sums(p, theirs, inputs, signal)
-            closed_form = closed_form._replace(w_out=ep.readout_gradient(p, theirs, mistake))
+            loss, signal, gradients = reference_learning(p, weights, inputs, targets, run, feedback)
             for method in fast.METHODS:
                 learned = fast.broadcast_gradients(p, weights, inputs, targets, feedback, method)
                 np.testing.assert_array_equal(learned.spike_counts, theirs.z.sum(1).numpy())
-                assert math.isclose(learned.loss, 0.5 * mistake.square().sum().item(), rel_tol=1e-13)
-                hold(learned.gradients, closed_form, allowed)
+                assert math.isclose(learned.loss, loss, rel_tol=1e-13)
+                assert error(learned.gradients.w_out, gradients.w_out) < 1e-13
+                hold(p, run, inputs, signal, learned.gradients)
 
-    check()
-    beyond = [each for each in found_errors if each > 1e-13]
-    print(f"{len(trials)} trials, {long} of several blocks; {len(found_errors)} gradients, {len(beyond)} above 1e-13")
-    assert len(trials) > 150
-    assert long > 50
-    assert len(found_errors) > 800
-    assert len(beyond) < len(found_errors) / 100
+    beyond = sum(each > 1e-13 for each in found_errors)
+    loose = sum(each > 1e-12 for each in bounds)
+    print(
+        f"{trials} trials, {long} of several blocks; {len(bounds)} gradients: {beyond} above 1e-13, {loose} held less"
+    )
+    assert trials > 200
+    assert long > 60
+    assert len(found_errors) > 2000
+    assert beyond < len(found_errors) / 100
+    assert loose < len(bounds) / 10
+
+
+@pytest.mark.parametrize("steps", [1, 63, 64, 65, 127, 128, 129])
+def test_lengths_around_several_blocks_agree_in_every_function(steps: int) -> None:
+    trial = make_trial(replace(small_parameters(), duration=float(steps)), batch=2)
+    p, weights, inputs, targets, run = trial.parameters, trial.weights, trial.inputs, trial.targets, detached(trial.run)
+    signal = torch.from_numpy(np.random.default_rng(0).standard_normal(run.z.shape))
+
+    def agree(found: Any, wanted: Any) -> None:
+        if steps == 1 and not wanted.any():  # nothing has been sent before the first step
+            assert not found.any()
+        else:
+            assert error(found, wanted) < 1e-13
+
+    ours = fast.simulate(p, weights, inputs)
+    for name in fast.Simulation._fields:
+        agree(getattr(ours, name), getattr(run, name))
+    agree(fast.readout(p, weights, ours), ep.readout(p, weights, run).detach())
+    agree(fast.readout_gradient(p, ours, targets), ep.readout_gradient(p, run, targets))
+    for method in fast.METHODS:
+        found, wanted = (
+            module.eprop_gradients(p, run, inputs, signal, way) for module, way in ((fast, method), (ep, "traces"))
+        )
+        assert wanted.w_in.any()
+        agree(found.w_in, wanted.w_in)
+        agree(found.w_rec, wanted.w_rec)
+        for feedback in (None, ep.random_feedback(p, 0)):
+            learned = fast.broadcast_gradients(p, weights, inputs, targets, feedback, method)
+            loss, _, gradients = reference_learning(p, weights, inputs, targets, run, feedback)
+            assert math.isclose(learned.loss, loss, rel_tol=1e-13)
+            np.testing.assert_array_equal(learned.spike_counts, run.z.sum(1).numpy())
+            for name in fast.Gradients._fields:
+                agree(getattr(learned.gradients, name), getattr(gradients, name))
 
 
 @pytest.mark.parametrize("name", ["seed_defaults", "adaptive_batch"])
@@ -282,8 +318,8 @@ def test_float32_stays_float32_and_agrees_with_the_reference_path(method: str) -
     summed = fast.eprop_gradients(p, ours, inputs, signal, method)
     everything = (*ours, *learned.gradients, *summed[:2], fast.readout(p, weights, ours))
     assert {each.dtype for each in everything if each is not None} == {np.dtype(np.float32)}
-    assert largest_error(learned.gradients, wanted) < 1e-5  # type: ignore[operator]  # not None: it fires
-    assert largest_error(summed, ep.eprop_gradients(p, run, inputs, signal)) < 1e-5  # type: ignore[operator]  # same
+    assert ep.compare(learned.gradients.tensors(), wanted).max_relative_error < 1e-5
+    assert ep.compare(summed.tensors(), ep.eprop_gradients(p, run, inputs, signal)).max_relative_error < 1e-5
 
 
 def test_arrays_and_tensors_of_any_layout_give_the_same_and_are_left_alone() -> None:
@@ -410,13 +446,6 @@ def test_broadcast_gradients_refuses_bad_input(
         fast.broadcast_gradients(**{**good, **change})
 
 
-def test_an_output_that_overflows_is_an_error() -> None:
-    p, weights, inputs, targets = large_trials(2)
-    huge = weights._replace(w_out=torch.full_like(weights.w_out, 1e308))
-    with pytest.raises(ValueError, match=says("weights", "overflow")):
-        fast.broadcast_gradients(p, huge, inputs, targets)
-
-
 PEAK = """
 import sys
 import numpy as np
@@ -437,16 +466,25 @@ def peak_of(call):
             call()
     return size["after"] - size["before"]
 
+method = sys.argv[1]
 for steps in (2_000, 40_000):
     p = ep.Parameters(n_in=5, n_lif=50, n_alif=50, duration=float(steps))
     weights = ep.random_weights(p, seed=0)
     inputs, targets = ep.poisson_spikes(p, seed=0).numpy(), ep.random_targets(p, seed=0).numpy()
-    print(peak_of(lambda: fast.broadcast_gradients(p, weights, inputs, targets, method=sys.argv[1])))
+    print(peak_of(lambda: fast.broadcast_gradients(p, weights, inputs, targets, method=method)))
+
+    # as many spikes as can be, so that it shows where their list is kept
+    z = np.ones((1, steps, p.n_rec))
+    run = fast.Simulation(z, z, z, z, z)
+    print(peak_of(lambda: fast.eprop_gradients(p, run, inputs, z, method)))
 """
 
 
 def peaks(method: str) -> list[int]:
-    """Return the memory in kB that a trial of 2,000 and one of 40,000 steps took at its peak, beside its arguments."""
+    """Return the memory in kB that a trial of 2,000 and one of 40,000 steps took at its peak, beside its arguments.
+
+    For `broadcast_gradients`, for `eprop_gradients`, then for both with the long trial.
+    """
     environment = os.environ | {"MALLOC_TRIM_THRESHOLD_": "0", "MALLOC_MMAP_THRESHOLD_": "65536"}
     result = subprocess.run(
         [sys.executable, "-c", PEAK, method], capture_output=True, text=True, check=True, env=environment
@@ -456,11 +494,52 @@ def peaks(method: str) -> list[int]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the largest size of a process, and forgets it")
 def test_the_memory_of_the_online_form_does_not_grow_with_time() -> None:
-    short, long = peaks("online")
-    assert long < short + 500  # kB; pages come and go
-    psi = 40_000 * 100 * 8 / 1000
-    _, whole = peaks("closed_form")
-    assert psi < whole < 2 * psi  # the same measurement sees what does grow: psi and the lists of spikes
+    learning, summing, long_learning, long_summing = peaks("online")
+    assert long_learning < learning + 500  # kB; pages come and go
+    assert long_summing < summing + 500
+    _, _, long_learning, long_summing = peaks("closed_form")
+    psi, spikes = 40_000 * 100 * 8 / 1000, 40_000 * 100 * 4 / 1000
+    assert psi < long_learning < 2 * psi  # the same measurement sees what does grow: psi and the lists of spikes
+    assert spikes < long_summing < 2 * spikes
+
+
+@both
+@pytest.mark.parametrize("function", ["broadcast_gradients", "eprop_gradients"])
+def test_each_method_is_computed_by_its_own_kernel(function: str, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    p, weights, inputs, targets = large_trials(2)
+    run = fast.simulate(p, weights, inputs)
+    called: list[str] = []
+
+    def listed(name: str) -> Callable[..., bool]:
+        kernel = getattr(kernels, name)
+
+        def call(*arguments: Any) -> bool:
+            called.append(name)
+            return bool(kernel(*arguments))
+
+        return call
+
+    for name in ("learn_online", "learn_closed_form", "sum_online", "sum_closed_form"):
+        monkeypatch.setattr(kernels, name, listed(name))
+    if function == "broadcast_gradients":
+        fast.broadcast_gradients(p, weights, inputs, targets, method=method)
+    else:
+        fast.eprop_gradients(p, run, inputs, run.v, method)
+    assert called == [f"{'learn' if function == 'broadcast_gradients' else 'sum'}_{method}"]
+
+
+@both
+def test_the_sums_of_many_trials_take_no_more_than_their_room(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    p, weights, inputs, targets = large_trials(21)
+    one_sum = 8 * (p.n_in * p.n_rec + p.n_rec * p.n_rec + p.n_rec * p.n_out)
+    wanted, counts = fast.broadcast_gradients(p, weights, inputs, targets, method=method), []
+    for room in (0, 3 * one_sum + 1, 2**30):
+        monkeypatch.setattr(interface, "_ROOM", room)
+        counts.append(len(interface._sums(21, np.dtype(float), *(w.shape for w in weights))[0]))
+        found = fast.broadcast_gradients(p, weights, inputs, targets, method=method)
+        for name in fast.Gradients._fields:
+            assert error(getattr(found.gradients, name), getattr(wanted.gradients, name)) < 1e-13
+    assert counts == [1, 3, 16]
 
 
 def test_a_new_process_takes_compiled_code_from_the_cache() -> None:
