@@ -55,7 +55,7 @@ def _scalar(value: object) -> object:
     length of time for the number of its units.
     """
     if isinstance(value, Tensor):
-        number = not (value.ndim or value.is_complex() or value.is_nested or value.device.type == "meta")
+        number = not (value.ndim or value.is_nested or value.device.type == "meta")
     elif isinstance(value, (np.ndarray, np.generic)):
         number = not value.ndim and value.dtype.kind in "iuf" and not isinstance(value, np.ma.MaskedArray)
     else:

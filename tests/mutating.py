@@ -23,6 +23,7 @@ PACKAGE = TESTS.parent / "eprop_nb"
 # the compiled loops run in plain Python here: on a few neurons that is quicker than compiling them
 ENVIRONMENT = {"NUMBA_DISABLE_JIT": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:nbval", "-W", "ignore")
+MEMORY = 4 * 2**30  # bytes that the tests of a change may take
 HEAVY = ("torch", "numba", "hypothesis", "mpmath", "pytest")
 
 
@@ -117,8 +118,9 @@ def _serve(package: str, connection: Connection) -> None:
     sys.path[:0] = [str(Path(package).parent), str(TESTS)]
     for name in HEAVY:
         importlib.import_module(name)
-    import pytest  # noqa: PLC0415  # not before the environment is set, as with all that is heavy
+    import pytest  # noqa: PLC0415  # not before the environment is set, as all that is heavy
 
+    _bound_memory()
     while True:
         tests = connection.recv()
         _forget(package)
@@ -129,6 +131,15 @@ def _serve(package: str, connection: Connection) -> None:
         right = tested is None or Path(str(tested.__file__)).parent == Path(package)
         verdict = code in (0, 1) and right and not collection.failed
         connection.send((verdict and code == 0, verdict, output.getvalue()))
+
+
+def _bound_memory() -> None:
+    # a change may ask for all the memory of the machine, and must not get it; said where Linux says how much is in use
+    with contextlib.suppress(ImportError, OSError):
+        import resource  # noqa: PLC0415  # there is none on Windows
+
+        used = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 def _forget(package: str) -> None:

@@ -319,6 +319,22 @@ def test_a_bad_argument_is_refused_by_name(name: str) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ("sparse", "torch.sparse_coo"),
+        ("nested", "nested"),
+        ("nested, jagged", "nested"),
+        ("masked", "masked"),
+    ],
+)
+def test_it_says_what_kind_of_tensor_it_got(change: str, word: str) -> None:
+    bad = BAD_TENSORS[change](TRIAL.targets)
+    message = says(f"targets must be a dense torch.Tensor [batch, time, n_out], got one that is {word}")
+    with pytest.raises(TypeError, match=f"^{message}$"):
+        ep.regression_loss(P, TRIAL.weights, TRIAL.run, bad)
+
+
 # What looks different and is the same.
 
 SAME_TENSORS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -431,8 +447,16 @@ def test_what_has_room_is_computed_and_a_byte_less_is_not_enough(what: str, monk
     monkeypatch.setattr(_checks, "physical_memory", lambda: 8 * n_numbers)
     call()
     monkeypatch.setattr(_checks, "physical_memory", lambda: 8 * n_numbers - 1)
-    with pytest.raises(MemoryError, match=says(f"must be such that memory holds", f"{what}, got")):
+    with pytest.raises(MemoryError, match=says("must be such that memory holds", f"{what}, got")):
         call()
+
+
+def test_numbers_of_single_precision_need_half_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights, inputs = TRIAL.weights.to(torch.float32), TRIAL.inputs.float()
+    monkeypatch.setattr(_checks, "physical_memory", lambda: 4 * 5 * 2 * 12 * 3)
+    ep.simulate(P, weights, inputs)
+    with pytest.raises(MemoryError, match=says("batch, duration, n_lif and n_alif must be such that memory holds")):
+        ep.simulate(P, TRIAL.weights, TRIAL.inputs)
 
 
 @pytest.mark.parametrize("method", ["online", "closed_form"])
