@@ -1,7 +1,4 @@
-"""What `eprop_nb.fast` offers: arrays in, arrays out, the loops in `eprop_nb.fast.kernels` behind them.
-
-Public is what `eprop_nb.fast` lists; this module and the kernels are private to the room.
-"""
+"""What `eprop_nb.fast` offers: arrays in, arrays out, the loops in `eprop_nb.fast.kernels` behind them."""
 
 from __future__ import annotations
 
