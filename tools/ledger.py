@@ -63,7 +63,8 @@ def row(name: str, claim: dict[str, Any]) -> str:
     measured = "0" if claim["measured"] == 0 else f"{claim['measured']:{digits}}"
     links = [f'<a href="{claim["chapter"]}.html#claim-{name}">cell</a>', f'<a href="#test-{name}">test</a>']
     source = " · ".join(([] if claim["equation"] == "—" else [claim["equation"]]) + links)
-    return f"| {claim['statement']} <br><small>{source}</small> | {measured} | {tolerance} |\n"
+    statement = claim["statement"].replace("|", r"\|")  # of an absolute value, and not the end of a cell
+    return f"| {statement} <br><small>{source}</small> | {measured} | {tolerance} |\n"
 
 
 def folded(title: str, code: str, name: str) -> str:

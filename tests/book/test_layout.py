@@ -30,6 +30,7 @@ def test_code_outputs_tables_and_equations_fit(browser: Browser, site: str, name
 
 def test_something_that_does_not_fit_is_noticed(browser: Browser, site: str) -> None:
     with opened(browser, site, "index", "light", 1280) as (page, _):
+        page.evaluate("document.querySelector('article div.cell_input pre').style.whiteSpace = 'pre'")
         page.evaluate("document.querySelector('article div.cell_input pre').append('x'.repeat(200))")
         assert len(page.evaluate(CUT_OFF, PLACES[0])) == 1
 

@@ -82,6 +82,7 @@ def test_a_row_of_the_ledger_shows_error_and_tolerance_and_links_cell_and_test()
     row = ledger.row("it", CLAIM | {"at_most": 1e-13})
     links = '(P1) · <a href="c.html#claim-it">cell</a> · <a href="#test-it">test</a>'
     assert row == f"| s <br><small>{links}</small> | 2.0e-16 | ≤ 1e-13 |\n"
+    assert ledger.row("it", CLAIM | {"at_most": 1, "statement": "a |b|"}).startswith(r"| a \|b\| <br>")
     assert "| 0.5 | ≥ 0.001 |" in ledger.row("it", CLAIM | {"at_least": 1e-3, "measured": 0.5})
 
 
