@@ -1,7 +1,8 @@
 # `make book` and `make test` do all the set-up themselves. PYTHON names the interpreter to start from: 3.11 to 3.13.
-PYTHON ?= python3
+# On Windows this needs a POSIX shell, as Git brings one; without make, the README has three lines that do the same.
+PYTHON ?= $(if $(filter Windows_NT,$(OS)),python,python3)
 VENV := .venv
-BIN := $(VENV)/bin
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PORT ?= 8000
 RESULTS ?= _build/benchmark.json
 READY := $(VENV)/.ready
@@ -20,12 +21,19 @@ PLAIN := ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 help: ## say what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(READY): requirements.txt constraints.txt pyproject.toml
+# An interpreter that is named, and has another version than the environment's, makes a new environment.
+VERSION := import sys; print(*sys.version_info[:2])
+ifneq ($(origin PYTHON),file)
+ifneq ($(shell $(PYTHON) -c '$(VERSION)'),$(shell $(BIN)/python -c '$(VERSION)' 2>&1))
+.PHONY: $(READY)
+endif
+endif
+
+$(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("Python %d.%d was found, and 3.11 to 3.13 is needed: make PYTHON=python3.12 ..." % v)'
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip
-	$(BIN)/python -m pip install --quiet --requirement requirements.txt --constraint constraints.txt
-	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --config-settings editable_mode=compat --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(shell grep ^pip= requirements.txt)
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	@touch $@
 
 book: $(READY) ## execute every chapter and build the pages; a warning is an error
@@ -45,14 +53,14 @@ test: book ## unit tests, the pages in a browser, every chapter against its comm
 	$(PLAIN) $(BIN)/pytest $(NBVAL) book
 
 $(COSMIC): tests/mutation/requirements.txt $(READY)
-	$(BIN)/python -m pip install --quiet --requirement $< --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --requirement $< --requirement requirements.txt
 	@touch $@
 
 mutants: $(COSMIC) ## change the package in 1,500 places, one at a time, and see that a test notices; takes hours
 	$(BIN)/python tests/mutation/mutants.py $(MODULES)
 
 $(PEERS): benchmarks/requirements.txt $(READY)
-	$(BIN)/python -m pip install --quiet --requirement $< --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --requirement $< --requirement requirements.txt
 	@touch $@
 
 bench: $(PEERS) ## time the compiled path against PyTorch and JAX side by side, for the figures in chapter 8
@@ -73,10 +81,8 @@ live: $(READY) ## open the chapters in JupyterLab
 notebooks: $(READY) ## execute the committed chapters and write their outputs back
 	$(BIN)/python tools/notebooks.py
 
-lock: ## renew constraints.txt from requirements.txt, for every platform and Python version
-	$(PYTHON) -m venv --clear _build/lock
-	_build/lock/bin/python -m pip install --quiet uv
-	_build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header requirements.txt --output-file constraints.txt
+lock: $(READY) ## renew requirements.txt from requirements.in, for every platform and Python version
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header requirements.in --output-file requirements.txt
 
 clean: ## remove what was built, and the environment
 	rm -rf _build $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -20,7 +20,7 @@ import eprop_nb as ep
 from eprop_nb import fast
 from eprop_nb.gradients import METHODS
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(ep.__file__).parent / "data"
 FILES = ("nest_regression", "nest_classification")
 TOLERANCE = 1e-13  # of the largest entry of each matrix: float64 rounding, and no more
 COMPILED = tuple(f"fast, {method}" for method in fast.METHODS)

@@ -12,7 +12,7 @@ from helpers import Array, array, error
 
 import eprop_nb as ep
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(ep.__file__).parent / "data"
 FILES = ("seed_defaults", "adaptive_batch")
 TOLERANCE = 1e-13  # of the largest entry of each array: float64 rounding, and no more
 

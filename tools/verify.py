@@ -4,7 +4,7 @@ python tools/verify.py [COUNT [SEED]]        10,000 with seed 2020 unless said o
 
 Each network is also computed with 50 digits, where e-prop and BPTT must agree to 40. Of those with an error above the
 bound in float64, against BPTT by autograd or against 50 digits, the file tells how it falls, digit by digit. With the
-seed of the book, and no other, the result is written to book/data/random_networks.npz.
+seed of the book, and no other, the result is written to eprop_nb/data/random_networks.npz.
 """
 
 import json
@@ -24,7 +24,7 @@ from tqdm import tqdm
 from eprop_nb import VacuousComparisonError
 from eprop_nb.evidence.random_networks import BOUND, Case, Measurement, Recomputation, measure, random_case, recompute
 
-RESULT = Path(__file__).parent.parent / "book" / "data" / "random_networks.npz"
+RESULT = Path(__file__).parent.parent / "eprop_nb" / "data" / "random_networks.npz"
 SEED = 2020
 DIGITS = (16, 20, 30, 50)
 

@@ -52,7 +52,7 @@ def test_the_peak_of_memory_is_that_of_the_call() -> None:
 
 
 def test_the_committed_results_are_whole() -> None:
-    path = Path(__file__).parent.parent.parent / "book" / "data" / "benchmark.json"
+    path = Path(__file__).parent.parent.parent / "eprop_nb" / "data" / "benchmark.json"
     results = json.loads(path.read_text(encoding="utf-8"))
     groups = {row["group"] for row in results["measurements"]}
     assert groups == {"sizes", *speed.SWEEPS}

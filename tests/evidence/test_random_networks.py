@@ -193,7 +193,7 @@ def test_a_wrong_rule_in_float64_is_no_rounding(monkeypatch: pytest.MonkeyPatch)
 
 def test_the_stored_errors_are_those_of_the_networks() -> None:
     # of the 34 networks above the bound two are recomputed; with more digits than float64's every machine agrees
-    stored = np.load(Path(__file__).parents[2] / "book" / "data" / "random_networks.npz")
+    stored = np.load(Path(__file__).parents[2] / "eprop_nb" / "data" / "random_networks.npz")
     seed = json.loads(str(stored["conditions"]))["seed"]
     assert len(stored["errors"]) == len(stored["own_errors"]) == len(stored["disagreement"]) > 8000
     assert stored["disagreement"].max() < 1e-40
