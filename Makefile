@@ -37,7 +37,6 @@ $(READY): requirements.txt pyproject.toml
 	@touch $@
 
 book: $(READY) ## execute every chapter and build the pages; a warning is an error
-	$(BIN)/python tools/ledger.py _build/ledger.md
 	rm -rf _build/html _build/.doctrees _build/jupyter_execute
 	$(BUILD)
 	$(BIN)/python tools/check_pages.py _build/html

@@ -129,5 +129,4 @@ def test_a_claim_that_fails_leaves_no_ledger(tmp_path: Path, monkeypatch: pytest
     )
     monkeypatch.setattr(ledger, "TESTS", failing)
     with pytest.raises(RuntimeError, match=r"a claim has failed its test(.|\n)*assert False"):
-        ledger.main(tmp_path / "ledger.md")
-    assert not (tmp_path / "ledger.md").exists()
+        ledger.ledger()
