@@ -71,8 +71,8 @@ weigh: book ## weigh the pages, and time their sliders and their loading in a br
 verify: $(READY) ## hold the identity against BPTT on 10,000 random networks, for the figure in chapter 5
 	$(BIN)/python tools/verify.py
 
-serve: ## serve the built pages on this machine
-	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+serve: $(READY) ## serve the built pages on this machine
+	@$(BIN)/python tools/serve.py _build/html $(PORT)
 
 live: $(READY) ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=book
