@@ -9,8 +9,6 @@ READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
 COSMIC := $(VENV)/.cosmic
 BUILD := $(BIN)/jupyter-book build . --warningiserror --nitpick --keep-going --quiet
-# The chapters against their committed outputs; of a figure, only that there is one.
-NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/book/nbval_sanitize.cfg
 # A second run of a chapter's checks, on the plainest code path of the CPU and with one thread:
 # what a chapter prints must not hang on which instructions summed its numbers.
 PLAIN := ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
@@ -48,8 +46,8 @@ test: book ## unit tests, the pages in a browser, every chapter against its comm
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest
-	$(BIN)/pytest $(NBVAL) book
-	$(PLAIN) $(BIN)/pytest $(NBVAL) book
+	$(BIN)/pytest --nbval book
+	$(PLAIN) $(BIN)/pytest --nbval book
 
 $(COSMIC): tests/mutation/requirements.txt $(READY)
 	$(BIN)/python -m pip install --quiet --requirement $< --requirement requirements.txt
