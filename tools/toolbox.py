@@ -36,8 +36,8 @@ class Toolbox(SphinxDirective):
         for name, about in purposes(TOOLS).items():
             self.env.note_dependency(str(TOOLS / f"{name}.py"))
             extends = about.startswith(EXTENSION)
-            about = about.removeprefix(EXTENSION)
-            parts, messages = self.state.inline_text(f" {about[:1].lower()}{about[1:]}.", self.lineno)
+            words = f" {about.removeprefix(EXTENSION)}." if extends else f": {about[:1].lower()}{about[1:]}."
+            parts, messages = self.state.inline_text(words, self.lineno)
             line = nodes.paragraph("", "", nodes.literal(name, name), *parts, *messages)
             lists["Extensions of Sphinx" if extends else "Programs"] += nodes.list_item("", line)
         return [node for title, each in lists.items() for node in (nodes.rubric("", title), each)]
