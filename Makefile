@@ -27,7 +27,7 @@ ifneq ($(shell $(PYTHON) -c '$(VERSION)'),$(shell $(BIN)/python -c '$(VERSION)' 
 endif
 endif
 
-$(READY): requirements.txt pyproject.toml
+$(READY): requirements.txt constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("Python %d.%d was found, and 3.11 to 3.13 is needed: make PYTHON=python3.12 ..." % v)'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(shell grep ^pip= requirements.txt)
@@ -78,8 +78,8 @@ live: $(READY) ## open the chapters in JupyterLab
 notebooks: $(READY) ## execute the committed chapters and write their outputs back
 	$(BIN)/python tools/notebooks.py
 
-lock: $(READY) ## renew requirements.txt from requirements.in, for every platform and Python version
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header requirements.in --output-file requirements.txt
+lock: $(READY) ## renew constraints.txt from requirements.txt, for every platform and Python version
+	sed '/^--constraint/d' requirements.txt | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --no-emit-package eprop-nb --output-file constraints.txt -
 
 clean: ## remove what was built, and the environment
 	rm -rf _build $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache
