@@ -14,7 +14,7 @@ BUILD := $(BIN)/jupyter-book build . --warningiserror --nitpick --keep-going --q
 PLAIN := ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test mutants bench weigh verify serve live notebooks lock clean
+.PHONY: help book test mutants bench weigh verify serve live notebooks lock renew moved picture clean
 
 help: ## say what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -80,6 +80,16 @@ notebooks: $(READY) ## execute the committed chapters and write their outputs ba
 
 lock: $(READY) ## renew constraints.txt from requirements.txt, for every platform and Python version
 	sed '/^--constraint/d' requirements.txt | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --no-emit-package eprop-nb --output-file constraints.txt -
+
+renew: $(READY) ## renew every version, execute the chapters with them, and show what has moved; a failure changes nothing
+	$(BIN)/python tools/renew.py
+
+SINCE ?= HEAD
+moved: $(READY) ## show which versions, outputs and figures have moved since a commit, SINCE=HEAD
+	$(BIN)/python tools/renew.py --since $(SINCE)
+
+picture: book ## take the README's picture of the built book, where it shows something else by now
+	$(BIN)/python tools/picture.py _build/html assets
 
 clean: ## remove what was built, and the environment
 	rm -rf _build $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -4,8 +4,9 @@ python tools/renew.py              the newest versions that there are; `make ren
 python tools/renew.py --since REF  change nothing: show what has moved since a commit; `make moved SINCE=REF`
 
 The work is done in a copy under _build/renewed, with an environment of its own. Only when every chapter has run there
-are `requirements.in`, `requirements.txt` and the notebooks of the checkout replaced; whatever fails before leaves them
-as they are. What has moved is printed: versions, printed outputs, and figures of which a number differs.
+are the pins and the notebooks of the checkout replaced (`requirements.txt`, `constraints.txt`, what `pyproject.toml`
+builds with, `book/*.ipynb`); whatever fails before leaves them as they are. What has moved is printed: versions, printed
+outputs, and figures of which a number differs.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
 SCRATCH = ROOT / "_build" / "renewed"
-ASKED, LOCK, BOOK = "requirements.in", "requirements.txt", "book"
+ASKED, LOCK, PROJECT, BOOK = "requirements.txt", "constraints.txt", "pyproject.toml", "book"
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)", re.MULTILINE)
 HELD = {"jupyter-book": "<2"}  # version 2 is another program
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
@@ -38,24 +40,31 @@ def unpinned(text: str) -> str:
     return PIN.sub(lambda found: found[1] + HELD.get(found[1], ""), text)
 
 
-def pins(text: str) -> dict[str, str]:
-    """Return the version of each package that a text pins; where it hangs on a marker, all of them."""
+def plain(name: str) -> str:
+    """Return the name of a package in the one way in which it is compared."""
+    return name.lower().replace("_", "-")
+
+
+def pins(text: str) -> dict[str, list[str]]:
+    """Return the version of each package that a text pins; where it hangs on a marker there are several."""
     found: dict[str, list[str]] = {}
     for name, version in PIN.findall(text):
-        found.setdefault(name.lower().replace("_", "-"), []).append(version)
-    return {name: ", ".join(sorted(versions)) for name, versions in found.items()}
+        found.setdefault(plain(name), []).append(version)
+    return {name: sorted(versions, key=Version) for name, versions in found.items()}
 
 
-def pinned(text: str, versions: dict[str, str]) -> str:
-    """Return the requirements with other versions, and everything else in its place."""
-    return PIN.sub(lambda found: f"{found[1]}=={versions[found[1].lower().replace('_', '-')]}", text)
+def pinned(text: str, versions: dict[str, list[str]]) -> str:
+    """Return the requirements with other versions: of several the oldest, which is the one for every Python."""
+    return PIN.sub(lambda found: f"{found[1]}=={versions[plain(found[1])][0]}", text)
 
 
 def versions_moved(old: str, new: str) -> list[str]:
     """Return a line for each package whose version differs, that came or that went."""
     before, after = pins(old), pins(new)
     names = sorted(name for name in before | after if before.get(name) != after.get(name))
-    return [f"{name} {before.get(name, 'absent')} → {after.get(name, 'absent')}" for name in names]
+    return [
+        f"{name} {', '.join(before.get(name, ['absent']))} → {', '.join(after.get(name, ['absent']))}" for name in names
+    ]
 
 
 def drawing_moved(old: str, new: str) -> str:
@@ -129,15 +138,18 @@ def run(*command: str | Path, folder: Path) -> None:
 
 
 def lock(folder: Path) -> None:
-    """Write new pins into the copy: first everything that is newest, then what was asked for with these versions."""
-    asked = folder / ASKED
+    """Write new pins into the copy: first everything that is newest, then what is asked for with these versions."""
+    asked, project = folder / ASKED, folder / PROJECT
     before = asked.read_text(encoding="utf-8")
     asked.write_text(unpinned(before), encoding="utf-8")
     (folder / LOCK).unlink()  # else uv keeps what is there
-    run("make", "lock", "READY=", f"BIN={Path(sys.executable).parent}", folder=folder)
-    versions = pins((folder / LOCK).read_text(encoding="utf-8"))
-    asked.write_text(pinned(before, versions), encoding="utf-8")
-    run("make", "lock", "READY=", f"BIN={Path(sys.executable).parent}", folder=folder)
+    with_own_uv = ("make", "lock", "READY=", f"BIN={Path(sys.executable).parent}")
+    run(*with_own_uv, folder=folder)
+    asked.write_text(pinned(before, pins((folder / LOCK).read_text(encoding="utf-8"))), encoding="utf-8")
+    run(*with_own_uv, folder=folder)
+    (setuptools,) = pins(asked.read_text(encoding="utf-8"))["setuptools"]
+    text = re.sub(r'"setuptools==[^"]+"', f'"setuptools=={setuptools}"', project.read_text(encoding="utf-8"))
+    project.write_text(text, encoding="utf-8")
 
 
 def execute(folder: Path) -> None:
@@ -158,7 +170,7 @@ def copy(folder: Path) -> None:
 
 def take_over(folder: Path, names: list[str], root: Path) -> None:
     """Replace the files of the checkout by those of the copy, each in one move."""
-    for name in (*(f"{BOOK}/{chapter}" for chapter in names), ASKED, LOCK):
+    for name in (*(f"{BOOK}/{chapter}" for chapter in names), ASKED, LOCK, PROJECT):
         beside = (root / name).with_name(f".{Path(name).name}.new")
         shutil.copy(folder / name, beside)
         beside.replace(root / name)

@@ -15,7 +15,7 @@ ASKED = "# the package\n--editable .\nnumpy==2.4.6\njupyter-book==1.0.4.post1\nI
 def test_pins_are_taken_away_and_come_back_and_nothing_else_changes() -> None:
     free = "# the package\n--editable .\nnumpy\njupyter-book<2\nImportLib_x ; os_name == 'nt'\n"
     assert renew.unpinned(ASKED) == free
-    versions = {"numpy": "3.0", "jupyter-book": "1.1", "importlib-x": "2"}
+    versions = {"numpy": ["3.0", "3.1"], "jupyter-book": ["1.1"], "importlib-x": ["2"]}
     assert renew.pinned(ASKED, versions) == ASKED.replace("2.4.6", "3.0").replace("1.0.4.post1", "1.1").replace(
         "==1 ;", "==2 ;"
     )
@@ -67,8 +67,9 @@ def test_outputs_that_moved_are_shown(old: str, new: str, moved: list[str]) -> N
 def checkout(tmp_path: Path) -> Path:
     """Make a repository with one chapter."""
     (tmp_path / "book").mkdir()
-    (tmp_path / "requirements.in").write_text("a==1\n", encoding="utf-8")
-    (tmp_path / "requirements.txt").write_text("a==1\nb==1\n", encoding="utf-8")
+    (tmp_path / "requirements.txt").write_text("a==1\n", encoding="utf-8")
+    (tmp_path / "constraints.txt").write_text("a==1\nb==1\n", encoding="utf-8")
+    (tmp_path / "pyproject.toml").touch()
     (tmp_path / "book" / "one.ipynb").write_text(notebook("1.0"), encoding="utf-8")
     return tmp_path
 
@@ -80,8 +81,9 @@ def files(folder: Path) -> dict[str, str]:
 
 def attempt(folder: Path) -> None:
     (folder / "book").mkdir(parents=True)
-    (folder / "requirements.in").write_text("a==2\n", encoding="utf-8")
-    (folder / "requirements.txt").write_text("a==2\nb==1\n", encoding="utf-8")
+    (folder / "requirements.txt").write_text("a==2\n", encoding="utf-8")
+    (folder / "constraints.txt").write_text("a==2\nb==1\n", encoding="utf-8")
+    (folder / "pyproject.toml").touch()
     (folder / "book" / "one.ipynb").write_text(notebook("2.0"), encoding="utf-8")
 
 
@@ -93,8 +95,9 @@ def test_what_succeeds_is_shown_and_taken_over(checkout: Path, capsys: pytest.Ca
     renew.renew((attempt,), checkout)
     assert "Versions\n  a 1 → 2\none.ipynb\n  cell 1: -1.0\n  cell 1: +2.0\n" in capsys.readouterr().out
     assert files(checkout) == {
-        "requirements.in": "a==2\n",
-        "requirements.txt": "a==2\nb==1\n",
+        "requirements.txt": "a==2\n",
+        "constraints.txt": "a==2\nb==1\n",
+        "pyproject.toml": "",
         "book/one.ipynb": notebook("2.0"),
     }
 
