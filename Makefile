@@ -81,8 +81,9 @@ notebooks: $(READY) ## execute the committed chapters and write their outputs ba
 lock: $(READY) ## renew constraints.txt from requirements.txt, for every platform and Python version
 	sed '/^--constraint/d' requirements.txt | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --no-emit-package eprop-nb --output-file constraints.txt -
 
-renew: $(READY) ## renew every version, execute the chapters with them, and show what has moved; a failure changes nothing
-	$(BIN)/python tools/renew.py
+HOLD ?=
+renew: $(READY) ## renew every version, but HOLD="torch<2.14"; execute the chapters; show what has moved; or change nothing
+	$(BIN)/python tools/renew.py $(foreach each,$(HOLD),'$(each)')
 
 SINCE ?= HEAD
 moved: $(READY) ## show which versions, outputs and figures have moved since a commit, SINCE=HEAD

@@ -1,11 +1,11 @@
 """Renew every pinned version, execute the chapters with them, and show what has moved.
 
-python tools/renew.py              the newest versions that there are; `make renew`
-python tools/renew.py --since REF  change nothing: show what has moved since a commit; `make moved SINCE=REF`
+python tools/renew.py [PACKAGE<VERSION ...]  to the newest versions, but for those named; `make renew`
+python tools/renew.py --since REF            change nothing: show what has moved since a commit; `make moved`
 
 The work is done in a copy under _build/renewed, with an environment of its own. Only when every chapter has run there
 are the pins and the notebooks of the checkout replaced (`requirements.txt`, `constraints.txt`, what `pyproject.toml`
-builds with, `book/*.ipynb`); whatever fails before leaves them as they are. What has moved is printed: versions, printed
+builds with, `book/*.ipynb`); whatever fails before leaves them as they are. What has moved is shown: versions, printed
 outputs, and figures of which a number differs.
 """
 
@@ -17,32 +17,35 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from packaging.requirements import Requirement
 from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
 SCRATCH = ROOT / "_build" / "renewed"
 ASKED, LOCK, PROJECT, BOOK = "requirements.txt", "constraints.txt", "pyproject.toml", "book"
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)", re.MULTILINE)
-HELD = {"jupyter-book": "<2"}  # version 2 is another program
+HELD = ("jupyter-book<2", "mpmath<1.4")  # version 2 is another program; PyTorch's sympy does not take mpmath 1.4
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 VISIBLE = 0.05  # points: a difference in a drawing that nobody can see
 
 Read = Callable[[str], str]
 
 
-def unpinned(text: str) -> str:
-    """Return the requirements without their versions, but for what is held back."""
-    return PIN.sub(lambda found: found[1] + HELD.get(found[1], ""), text)
-
-
 def plain(name: str) -> str:
     """Return the name of a package in the one way in which it is compared."""
     return name.lower().replace("_", "-")
+
+
+def unpinned(text: str, held: Sequence[str] = ()) -> str:
+    """Return the requirements without their versions, but for what is held back, as in jupyter-book<2."""
+    bounds = {plain(Requirement(each).name): str(Requirement(each).specifier) for each in (*HELD, *held)}
+    return PIN.sub(lambda found: found[1] + bounds.get(plain(found[1]), ""), text)
 
 
 def pins(text: str) -> dict[str, list[str]]:
@@ -137,11 +140,11 @@ def run(*command: str | Path, folder: Path) -> None:
     subprocess.run([str(part) for part in command], cwd=folder, check=True, env=environment)
 
 
-def lock(folder: Path) -> None:
+def lock(folder: Path, held: Sequence[str] = ()) -> None:
     """Write new pins into the copy: first everything that is newest, then what is asked for with these versions."""
     asked, project = folder / ASKED, folder / PROJECT
     before = asked.read_text(encoding="utf-8")
-    asked.write_text(unpinned(before), encoding="utf-8")
+    asked.write_text(unpinned(before, held), encoding="utf-8")
     (folder / LOCK).unlink()  # else uv keeps what is there
     with_own_uv = ("make", "lock", "READY=", f"BIN={Path(sys.executable).parent}")
     run(*with_own_uv, folder=folder)
@@ -176,7 +179,7 @@ def take_over(folder: Path, names: list[str], root: Path) -> None:
         beside.replace(root / name)
 
 
-def renew(steps: tuple[Callable[[Path], None], ...] = (copy, lock, execute), root: Path = ROOT) -> None:
+def renew(steps: Sequence[Callable[[Path], None]], root: Path = ROOT) -> None:
     """Do all of it in the copy, show what has moved, and take it over."""
     scratch = SCRATCH if root == ROOT else root / "_build" / "renewed"
     try:
@@ -197,7 +200,7 @@ def main(arguments: list[str]) -> None:
         names = sorted(path.name for path in (ROOT / BOOK).glob("*.ipynb"))
         print(report(names, read_at(arguments[1]), read_in(ROOT)))
     else:
-        renew()
+        renew((copy, partial(lock, held=arguments), execute))
 
 
 if __name__ == "__main__":

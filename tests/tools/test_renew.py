@@ -15,6 +15,7 @@ ASKED = "# the package\n--editable .\nnumpy==2.4.6\njupyter-book==1.0.4.post1\nI
 def test_pins_are_taken_away_and_come_back_and_nothing_else_changes() -> None:
     free = "# the package\n--editable .\nnumpy\njupyter-book<2\nImportLib_x ; os_name == 'nt'\n"
     assert renew.unpinned(ASKED) == free
+    assert renew.unpinned(ASKED, ["numpy>=2,<3"]) == free.replace("numpy", "numpy<3,>=2")
     versions = {"numpy": ["3.0", "3.1"], "jupyter-book": ["1.1"], "importlib-x": ["2"]}
     assert renew.pinned(ASKED, versions) == ASKED.replace("2.4.6", "3.0").replace("1.0.4.post1", "1.1").replace(
         "==1 ;", "==2 ;"
