@@ -81,7 +81,7 @@ def test_the_examples_for_contributors_run() -> None:
     assert "sliders.view(draw, " in slider
     assert scope["draw"](3).result == "n² is 9."
 
-    scope, errors = vars(test_claims).copy(), []
+    scope, errors = vars(test_claims).copy(), list[float]()
     exec(claim, scope)  # noqa: S102  # likewise
     scope["test_the_gradient_is_linear_in_the_signal"](errors.append)
     (mark,) = scope["test_the_gradient_is_linear_in_the_signal"].pytestmark
