@@ -1,0 +1,77 @@
+"""Build the book without jupyter-book: with Sphinx itself, the newest one, the newest theme and the newest extensions.
+
+python tools/way_out.py FOLDER
+
+jupyter-book 1.0 keeps Sphinx where it was in 2024. It can write down the configuration that it gives to Sphinx, and a
+book then needs it no more. This does so in a copy of what is committed, and in an environment of its own.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import venv
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PROGRAMS = Path(sys.executable).parent
+DROPPED = "jupyter_book"
+
+
+def copied(target: Path) -> None:
+    """Copy the files that git knows."""
+    command = ["git", "ls-files", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target / name)
+
+
+def without_jupyter_book(conf: str) -> str:
+    """Return the configuration without the extension of jupyter-book."""
+    found = re.search(r"^extensions = \[.*?\]", conf, flags=re.MULTILINE | re.DOTALL)
+    if found is None or f"'{DROPPED}'" not in found[0]:
+        raise ValueError(f"conf.py must have a list of extensions with {DROPPED}, and has none")
+    return conf.replace(found[0], re.sub(rf"'{DROPPED}',?\s*", "", found[0]))
+
+
+def wanted(conf: str, requirements: str) -> list[str]:
+    """Return what to install, without versions: what the project asks for, and what has the extensions of the book."""
+    asked = [line.partition("==")[0] for line in requirements.splitlines() if re.match(r"[\w-]", line)]
+    extensions = re.search(r"^extensions = \[(.*?)\]", conf, flags=re.MULTILINE | re.DOTALL)
+    modules = re.findall(r"'([^']+)'", extensions[1]) if extensions else []
+    owners = packages_distributions()
+    brought = {owner for name in modules for owner in owners.get(name.partition(".")[0], [])}
+    names = (set(asked) | brought | {"sphinx"}) - {"jupyter-book"}
+    return sorted(name for name in names if not name.startswith("--"))
+
+
+def main(folder: Path) -> None:
+    """Make the copy, the environment and the book."""
+    shutil.rmtree(folder, ignore_errors=True)
+    book, home = folder / "book", folder / "venv"
+    copied(book)
+    subprocess.run([str(PROGRAMS / "jupyter-book"), "config", "sphinx", str(book)], check=True)
+    conf = without_jupyter_book((book / "conf.py").read_text(encoding="utf-8"))
+    (book / "conf.py").write_text(conf, encoding="utf-8")
+    names = wanted(conf, (book / "requirements.in").read_text(encoding="utf-8"))
+    newest, lock = folder / "newest.in", folder / "newest.txt"
+    newest.write_text("\n".join(["--editable .", *names]) + "\n", encoding="utf-8")
+    uv, backend = str(PROGRAMS / "uv"), os.environ.get("TORCH")
+    venv.create(home)
+    there = ["--python", str(home.resolve()), "--quiet"]
+    options = [f"--torch-backend={backend}"] if backend else []
+    compile_ = [uv, "pip", "compile", "--quiet", str(newest.resolve()), "--output-file", str(lock.resolve())]
+    subprocess.run(compile_, cwd=book, check=True)
+    subprocess.run([uv, "pip", "install", *there, *options, "--requirement", str(lock.resolve())], cwd=book, check=True)
+    python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    build = [str(python.resolve()), "-m", "sphinx", "-W", "--keep-going", "-n", "-q", ".", "../html"]
+    subprocess.run(build, cwd=book, check=True)
+    print(f"The book: {(folder / 'html' / 'index.html').resolve().as_uri()}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
