@@ -18,6 +18,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PROGRAMS = Path(sys.executable).parent
 DROPPED = "jupyter_book"
+# in conf.py, so that it finds the book's own extensions
+OURS = 'import sys\nfrom pathlib import Path\n\nsys.path.append(str(Path(__file__).parent / "tools"))\n'
 
 
 def copied(target: Path) -> None:
@@ -31,11 +33,11 @@ def copied(target: Path) -> None:
 
 
 def without_jupyter_book(conf: str) -> str:
-    """Return the configuration without the extension of jupyter-book."""
+    """Return the configuration without the extension of jupyter-book, and with the place where the book's own stand."""
     found = re.search(r"^extensions = \[.*?\]", conf, flags=re.MULTILINE | re.DOTALL)
     if found is None or f"'{DROPPED}'" not in found[0]:
         raise ValueError(f"conf.py must have a list of extensions with {DROPPED}, and has none")
-    return conf.replace(found[0], re.sub(rf"'{DROPPED}',?\s*", "", found[0]))
+    return OURS + conf.replace(found[0], re.sub(rf"'{DROPPED}',?\s*", "", found[0]))
 
 
 def wanted(conf: str, requirements: str) -> list[str]:
@@ -70,6 +72,7 @@ def main(folder: Path) -> None:
     python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     build = [str(python.resolve()), "-m", "sphinx", "-W", "--keep-going", "-n", "-q", ".", "../html"]
     subprocess.run(build, cwd=book, check=True)
+    subprocess.run([sys.executable, str(ROOT / "tools" / "check_pages.py"), str(folder / "html")], check=True)
     print(f"The book: {(folder / 'html' / 'index.html').resolve().as_uri()}")
 
 
