@@ -96,7 +96,7 @@ notebooks: $(READY) ## execute the committed chapters and write their outputs ba
 	$(BIN)/python tools/notebooks.py
 
 lock: $(READY) ## renew requirements.txt from requirements.in, for every platform and Python version
-	$(BIN)/uv pip compile --quiet requirements.in --output-file requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header requirements.in --output-file requirements.txt
 
 # What the workflows do on top of it, each of them to be tried on any machine.
 
