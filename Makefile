@@ -7,7 +7,8 @@ PORT ?= 8000
 RESULTS ?= _build/benchmark.json
 # TORCH names the build of PyTorch where there are several, as on Linux: cpu, cu130, auto, …; uv knows where each is.
 TORCH ?=
-LOCK ?= requirements.txt
+REQUIREMENTS ?= requirements.txt
+CONSTRAINTS ?= constraints.txt
 READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
 COSMIC := $(VENV)/.cosmic
@@ -15,6 +16,8 @@ BUILD := $(BIN)/jupyter-book build . --warningiserror --nitpick --keep-going --q
 # A second run of a chapter's checks, on the plainest code path of the CPU and with one thread:
 # what a chapter prints must not hang on which instructions summed its numbers.
 PLAIN := ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+export PYTHONUTF8 := 1 # on Windows, too, a file is UTF-8
 
 .DEFAULT_GOAL := help
 .PHONY: help book test lint units chapters summary mutants bench weigh verify serve live notebooks lock clean
@@ -31,13 +34,13 @@ ifneq ($(shell $(PYTHON) -c '$(VERSION)'),$(shell $(BIN)/python -c '$(VERSION)' 
 endif
 endif
 
-$(READY): $(LOCK) pyproject.toml
+$(READY): $(REQUIREMENTS) $(CONSTRAINTS) pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("Python %d.%d was found, and 3.11 to 3.13 is needed: make PYTHON=python3.12 ..." % v)'
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(shell grep ^pip= $(LOCK))
-	$(if $(TORCH),$(BIN)/python -m pip install --quiet $(shell grep ^uv= $(LOCK)))
-	$(if $(TORCH),$(BIN)/uv pip install --quiet --python $(VENV) --torch-backend=$(TORCH) --no-deps $(shell grep ^torch= $(LOCK)))
-	$(BIN)/python -m pip install --quiet --requirement $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(shell grep ^pip= requirements.txt)
+	$(if $(TORCH),$(BIN)/python -m pip install --quiet $(shell grep ^uv= requirements.txt))
+	$(if $(TORCH),$(BIN)/uv pip install --quiet --python $(VENV) --torch-backend=$(TORCH) --no-deps $(shell grep ^torch= $(CONSTRAINTS)))
+	$(BIN)/python -m pip install --quiet --requirement $(REQUIREMENTS)
 	@touch $@
 
 book: $(READY) ## execute every chapter and build the pages; a warning is an error
@@ -95,8 +98,8 @@ live: $(READY) ## open the chapters in JupyterLab
 notebooks: $(READY) ## execute the committed chapters and write their outputs back
 	$(BIN)/python tools/notebooks.py
 
-lock: $(READY) ## renew requirements.txt from requirements.in, for every platform and Python version
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header requirements.in --output-file requirements.txt
+lock: $(READY) ## renew constraints.txt from requirements.txt, for every platform and Python version
+	sed '/^--constraint/d' requirements.txt | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --no-emit-package eprop-nb --output-file constraints.txt -
 
 # What the workflows do on top of it, each of them to be tried on any machine.
 
@@ -106,12 +109,11 @@ copies: $(READY) ## the chapters as they are launched, with a cell that installs
 publish: ## put these copies on the branch `notebooks`, where Colab finds them
 	$(PYTHON) tools/publish.py _build/copies notebooks
 
-NEWEST := $(BIN)/uv pip compile --quiet
 newest: $(READY) ## the tests with the newest versions that are allowed, in an environment of their own
 	mkdir -p _build
-	sed -E 's/^jupyter-book==.*/jupyter-book<2/; s/==.*//' requirements.in > _build/newest.in
-	$(NEWEST) _build/newest.in --output-file _build/newest.txt
-	$(MAKE) --keep-going book units chapters VENV=_build/newest LOCK=_build/newest.txt
+	sed -E 's/^jupyter-book==.*/jupyter-book<2/; s/==.*//; s/^--constraint .*/--constraint newest-constraints.txt/' requirements.txt > _build/newest-requirements.txt
+	sed '/^--constraint/d' _build/newest-requirements.txt | $(BIN)/uv pip compile --quiet --no-emit-package eprop-nb --output-file _build/newest-constraints.txt -
+	$(MAKE) --keep-going book units chapters VENV=_build/newest REQUIREMENTS=_build/newest-requirements.txt CONSTRAINTS=_build/newest-constraints.txt
 
 links: $(READY) ## ask for every outside address of the book
 	$(BIN)/jupyter-book build . --builder linkcheck --keep-going --quiet

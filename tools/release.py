@@ -10,7 +10,6 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -18,8 +17,8 @@ ROOT = Path(__file__).parent.parent
 
 def version() -> str:
     """Return the version of the package."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return str(project["version"])
+    package = (ROOT / "eprop_nb" / "__init__.py").read_text(encoding="utf-8")
+    return re.findall(r'^__version__ = "(.+)"$', package, flags=re.MULTILINE)[0]
 
 
 def tag() -> str:

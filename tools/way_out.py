@@ -59,15 +59,15 @@ def main(folder: Path) -> None:
     subprocess.run([str(PROGRAMS / "jupyter-book"), "config", "sphinx", str(book)], check=True)
     conf = without_jupyter_book((book / "conf.py").read_text(encoding="utf-8"))
     (book / "conf.py").write_text(conf, encoding="utf-8")
-    names = wanted(conf, (book / "requirements.in").read_text(encoding="utf-8"))
+    names = wanted(conf, (book / "requirements.txt").read_text(encoding="utf-8"))
     newest, lock = folder / "newest.in", folder / "newest.txt"
     newest.write_text("\n".join(["--editable .", *names]) + "\n", encoding="utf-8")
     uv, backend = str(PROGRAMS / "uv"), os.environ.get("TORCH")
     venv.create(home)
     there = ["--python", str(home.resolve()), "--quiet"]
     options = [f"--torch-backend={backend}"] if backend else []
-    compile_ = [uv, "pip", "compile", "--quiet", str(newest.resolve()), "--output-file", str(lock.resolve())]
-    subprocess.run(compile_, cwd=book, check=True)
+    resolve = [uv, "pip", "compile", "--quiet", *options, str(newest.resolve()), "--output-file", str(lock.resolve())]
+    subprocess.run(resolve, cwd=book, check=True)
     subprocess.run([uv, "pip", "install", *there, *options, "--requirement", str(lock.resolve())], cwd=book, check=True)
     python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     build = [str(python.resolve()), "-m", "sphinx", "-W", "--keep-going", "-n", "-q", ".", "../html"]

@@ -29,7 +29,7 @@ def interpreter(folder: Path, version: str) -> Path:
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """Copy what the set-up reads, with an environment that is ready, of this Python's version."""
-    for name in ("Makefile", "requirements.txt", "pyproject.toml"):
+    for name in ("Makefile", "requirements.txt", "constraints.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     interpreter(tmp_path / ".venv" / "bin", "3 12")
@@ -58,7 +58,7 @@ def test_an_interpreter_that_is_named_is_taken(
     assert (f"{named} {SET_UP}" in plan) == anew
 
 
-@pytest.mark.parametrize("file", ["requirements.txt", "pyproject.toml"])
+@pytest.mark.parametrize("file", ["requirements.txt", "constraints.txt", "pyproject.toml"])
 def test_a_change_of_what_is_installed_sets_up_anew(clone: Path, file: str) -> None:
     after = (clone / ".venv" / ".ready").stat().st_mtime + 10
     os.utime(clone / file, (after, after))
