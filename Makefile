@@ -17,7 +17,8 @@ BUILD := $(BIN)/jupyter-book build . --warningiserror --nitpick --keep-going --q
 # what a chapter prints must not hang on which instructions summed its numbers.
 PLAIN := ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-export PYTHONUTF8 := 1 # on Windows, too, a file is UTF-8
+# On Windows, too, a text is UTF-8.
+export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help book test lint units chapters summary mutants bench weigh verify serve live notebooks lock clean

@@ -18,7 +18,8 @@ ROOT = Path(__file__).parent.parent
 def version() -> str:
     """Return the version of the package."""
     package = (ROOT / "eprop_nb" / "__init__.py").read_text(encoding="utf-8")
-    return re.findall(r'^__version__ = "(.+)"$', package, flags=re.MULTILINE)[0]
+    (found,) = re.finditer(r'^__version__ = "(.+)"$', package, flags=re.MULTILINE)
+    return found[1]
 
 
 def tag() -> str:
