@@ -40,15 +40,22 @@ def without_jupyter_book(conf: str) -> str:
     return OURS + conf.replace(found[0], re.sub(rf"'{DROPPED}',?\s*", "", found[0]))
 
 
+def normal(name: str) -> str:
+    """Return the name of a distribution as the index writes it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def wanted(conf: str, requirements: str) -> list[str]:
     """Return what to install, without versions: what the project asks for, and what has the extensions of the book."""
     asked = [line.partition("==")[0] for line in requirements.splitlines() if re.match(r"[\w-]", line)]
     extensions = re.search(r"^extensions = \[(.*?)\]", conf, flags=re.MULTILINE | re.DOTALL)
     modules = re.findall(r"'([^']+)'", extensions[1]) if extensions else []
+    names = {normal(name) for name in asked} | {"sphinx"}
     owners = packages_distributions()
-    brought = {owner for name in modules for owner in owners.get(name.partition(".")[0], [])}
-    names = (set(asked) | brought | {"sphinx"}) - {"jupyter-book"}
-    return sorted(name for name in names if not name.startswith("--"))
+    for name in modules:
+        found = {normal(owner) for owner in owners.get(name.partition(".")[0], [])}
+        names |= found if len(found) == 1 else found & {normal(name)}  # many share one namespace, as sphinxcontrib
+    return sorted(name for name in names - {"jupyter-book"} if name[0].isalnum())
 
 
 def main(folder: Path) -> None:
