@@ -54,7 +54,7 @@ book: $(READY) ## execute every chapter and build the pages; a warning is an err
 # the tests of the pages in a browser.
 test: lint book units chapters ## linter, type checker, the book, unit tests, the pages in a browser, every chapter
 
-lint: $(READY) ## what can be said without running anything: linter, formatter, type checker, layers, workflows
+lint: $(READY) ## what can be said without running anything: linter, formatter, type checker, layers of the package
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

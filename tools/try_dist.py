@@ -13,6 +13,8 @@ import tempfile
 import venv
 from pathlib import Path
 
+from way_out import program
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "eprop_nb"
 TRIAL = """
@@ -62,7 +64,7 @@ def main(folder: Path) -> None:
         home = Path(scratch) / "venv"
         venv.create(home)
         python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-        uv = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet", "--python", str(python)]
+        uv = [program("uv"), "pip", "install", "--quiet", "--python", str(python)]
         for archive, options in ((wheel, backend), (sdist, ["--no-deps", "--reinstall"])):
             subprocess.run([*uv, *options, str(archive.resolve())], check=True, cwd=scratch)
             print(f"{archive.name}: ", end="", flush=True)

@@ -16,10 +16,17 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PROGRAMS = Path(sys.executable).parent
 DROPPED = "jupyter_book"
 # in conf.py, so that it finds the book's own extensions
 OURS = 'import sys\nfrom pathlib import Path\n\nsys.path.append(str(Path(__file__).parent / "tools"))\n'
+
+
+def program(name: str) -> str:
+    """Return where a program of this environment is."""
+    found = shutil.which(name, path=str(Path(sys.executable).parent))
+    if found is None:
+        raise FileNotFoundError(f"{name} must be in the environment of {sys.executable}, and is not")
+    return found
 
 
 def copied(target: Path) -> None:
@@ -63,13 +70,13 @@ def main(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     book, home = folder / "book", folder / "venv"
     copied(book)
-    subprocess.run([str(PROGRAMS / "jupyter-book"), "config", "sphinx", str(book)], check=True)
+    subprocess.run([program("jupyter-book"), "config", "sphinx", str(book)], check=True)
     conf = without_jupyter_book((book / "conf.py").read_text(encoding="utf-8"))
     (book / "conf.py").write_text(conf, encoding="utf-8")
     names = wanted(conf, (book / "requirements.txt").read_text(encoding="utf-8"))
     newest, lock = folder / "newest.in", folder / "newest.txt"
     newest.write_text("\n".join(["--editable .", *names]) + "\n", encoding="utf-8")
-    uv, backend = str(PROGRAMS / "uv"), os.environ.get("TORCH")
+    uv, backend = program("uv"), os.environ.get("TORCH")
     venv.create(home)
     there = ["--python", str(home.resolve()), "--quiet"]
     options = [f"--torch-backend={backend}"] if backend else []

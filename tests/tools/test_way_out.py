@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,7 @@ def test_the_newest_of_everything_that_is_needed_is_asked_for() -> None:
 
 def test_it_is_tried_on_the_configuration_that_jupyter_book_writes(tmp_path: Path) -> None:
     way_out.copied(tmp_path)
-    command = [str(Path(sys.executable).with_name("jupyter-book")), "config", "sphinx", str(tmp_path)]
+    command = [way_out.program("jupyter-book"), "config", "sphinx", str(tmp_path)]
     subprocess.run(command, check=True, capture_output=True)
     written = (tmp_path / "conf.py").read_text(encoding="utf-8")
     conf = way_out.without_jupyter_book(written)

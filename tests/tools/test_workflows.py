@@ -24,9 +24,15 @@ HOOKS = {
 }
 OF_FORMS = [name for name in HOOKS if name == "zizmor" or name.startswith("schema-")]
 LOCKED = "sh tools/locked.sh "
-PROGRAMS = Path(sys.executable).parent
 NEEDS_MAKE = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
 NEEDS_SHEBANG = pytest.mark.skipif(os.name == "nt", reason="no symbolic links, and no script that is run by its name")
+
+
+def program(name: str) -> str:
+    """Return where a program of this environment is; on Windows its name has an ending."""
+    found = shutil.which(name, path=str(Path(sys.executable).parent))
+    assert found is not None, name
+    return found
 
 
 def loaded(path: Path) -> dict[str, Any]:
@@ -41,12 +47,12 @@ def complaints(name: str, root: Path) -> str:
     """Return what the program of a hook says of the files under `root`, if it refuses them."""
     command = HOOKS[name]["entry"]
     assert command.startswith(LOCKED)
-    program, *options = command.removeprefix(LOCKED).split()
+    first, *options = command.removeprefix(LOCKED).split()
     files = [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
     files = [file for file in files if re.search(HOOKS[name]["files"], file)]
     if not files:
         return ""
-    run = [str(PROGRAMS / program), *options, *sorted(files)]
+    run = [program(first), *options, *sorted(files)]
     result = subprocess.run(run, cwd=root, capture_output=True, text=True, check=False)
     return result.stdout + result.stderr if result.returncode else ""
 
@@ -236,7 +242,7 @@ def test_dependabot_renews_what_is_asked_for() -> None:
 
 def test_the_hooks_run_the_locked_programs() -> None:
     assert all(hook["entry"].startswith(LOCKED) and hook["language"] == "system" for hook in HOOKS.values())
-    command = [str(PROGRAMS / "pre-commit"), "validate-config", str(ROOT / ".pre-commit-config.yaml")]
+    command = [program("pre-commit"), "validate-config", str(ROOT / ".pre-commit-config.yaml")]
     subprocess.run(command, check=True)
     lint = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\nlint:")[2].partition("\n\n")[0]
     assert {"ruff", "mypy", "lint-imports"} == set(re.findall(r"\$\(BIN\)/([\w-]+)", lint)) <= set(HOOKS)
@@ -256,7 +262,7 @@ def clone(tmp_path: Path) -> Path:
 def hooks(folder: Path, skip: str) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     environment |= {"PRE_COMMIT_HOME": str(folder.parent / "home"), "SKIP": skip}
-    command = [str(PROGRAMS / "pre-commit"), "run", "--all-files"]
+    command = [program("pre-commit"), "run", "--all-files"]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
