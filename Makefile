@@ -9,6 +9,7 @@ RESULTS ?= _build/benchmark.json
 TORCH ?=
 REQUIREMENTS ?= requirements.txt
 CONSTRAINTS ?= constraints.txt
+unexport REQUIREMENTS CONSTRAINTS # for this make and those it calls; the tests call others
 READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
 COSMIC := $(VENV)/.cosmic
@@ -113,7 +114,7 @@ publish: ## put these copies on the branch `notebooks`, where Colab finds them
 newest: $(READY) ## the tests with the newest versions that are allowed, in an environment of their own
 	mkdir -p _build
 	sed -E 's/^jupyter-book==.*/jupyter-book<2/; s/==.*//; s/^--constraint .*/--constraint newest-constraints.txt/' requirements.txt > _build/newest-requirements.txt
-	sed '/^--constraint/d' _build/newest-requirements.txt | $(BIN)/uv pip compile --quiet --no-emit-package eprop-nb --output-file _build/newest-constraints.txt -
+	sed '/^--constraint/d' _build/newest-requirements.txt | $(BIN)/uv pip compile --quiet --prerelease disallow --no-emit-package eprop-nb --output-file _build/newest-constraints.txt -
 	$(MAKE) --keep-going book units chapters VENV=_build/newest REQUIREMENTS=_build/newest-requirements.txt CONSTRAINTS=_build/newest-constraints.txt
 
 links: $(READY) ## ask for every outside address of the book

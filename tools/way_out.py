@@ -80,7 +80,8 @@ def main(folder: Path) -> None:
     venv.create(home)
     there = ["--python", str(home.resolve()), "--quiet"]
     options = [f"--torch-backend={backend}"] if backend else []
-    resolve = [uv, "pip", "compile", "--quiet", *options, str(newest.resolve()), "--output-file", str(lock.resolve())]
+    stable = ["--prerelease", "disallow", "--quiet"]
+    resolve = [uv, "pip", "compile", *stable, *options, str(newest.resolve()), "--output-file", str(lock.resolve())]
     subprocess.run(resolve, cwd=book, check=True)
     subprocess.run([uv, "pip", "install", *there, *options, "--requirement", str(lock.resolve())], cwd=book, check=True)
     python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
