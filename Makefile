@@ -7,9 +7,10 @@ PORT ?= 8000
 RESULTS ?= _build/benchmark.json
 # TORCH names the build of PyTorch where there are several, as on Linux: cpu, cu130, auto, …; uv knows where each is.
 TORCH ?=
+# What is installed; `make newest` names others for the make that it calls, and they are not for those that the tests call.
 REQUIREMENTS ?= requirements.txt
 CONSTRAINTS ?= constraints.txt
-unexport REQUIREMENTS CONSTRAINTS # for this make and those it calls; the tests call others
+unexport REQUIREMENTS CONSTRAINTS
 READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
 COSMIC := $(VENV)/.cosmic
