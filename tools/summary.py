@@ -76,7 +76,7 @@ def summary(folder: Path) -> str:
     """Return the summary of all reports in the folder."""
     found = {path.stem: read(path) for path in sorted(folder.glob("*.xml"))}
     text = ""
-    for report in found.values():
+    for report in sorted(found.values(), key=lambda report: not report.failures):  # what failed comes first
         counts = f"{report.run - len(report.failures)} passed, {len(report.failures)} failed, {report.skipped} skipped"
         failed = "".join(itertools.starmap(shown, enumerate(report.failures)))
         text += f"## {report.title}: {counts}\n\n{failed}\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,8 @@ def report(folder: Path, name: str, *arguments: str) -> None:
     (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     options = ["-q", "-p", "no:cacheprovider", "--junit-xml", str(folder / "reports" / f"{name}.xml")]
     command = [sys.executable, "-m", "pytest", *options, *arguments]
-    subprocess.run(command, cwd=folder, capture_output=True, check=False)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
 
 
 def test_a_failed_cell_is_named_as_the_reader_counts_it(tmp_path: Path) -> None:
@@ -52,6 +54,15 @@ def test_skipped(): pass
     named = [line for line in text.splitlines() if line.startswith("- ")]
     assert named == ["- `test_it::test_bad`", "- `test_it::test_broken`"]
     assert text.count("```") == 2 * len(named)  # what a test says cannot end the block in which it stands
+
+
+def test_what_failed_comes_first(tmp_path: Path) -> None:
+    report(tmp_path, "chapters", "--nbval-lax", str(notebook(tmp_path, "x = 2")))
+    (tmp_path / "test_it.py").write_text("def test_bad(): assert False\n", encoding="utf-8")
+    report(tmp_path, "tests", "test_it.py")
+    text = summary.summary(tmp_path / "reports")
+    assert text.startswith("## Unit tests and pages: 0 passed, 1 failed")
+    assert text.index("## Unit tests") < text.index("## Chapters: 1 passed, 0 failed")
 
 
 def test_what_was_not_run_is_said(tmp_path: Path) -> None:
