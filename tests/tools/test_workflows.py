@@ -176,6 +176,14 @@ def test_make_knows_what_to_do_for_each_step(command: str, ready: Path) -> None:
 
 
 @NEEDS_MAKE
+def test_the_results_of_the_jobs_reach_the_report(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = JOBS["scheduled: report"]["steps"][-1]["env"]["JOBS"]
+    assert set(re.findall(r"([\w-]+)=\$\{\{ needs\.\1\.result \}\}", told)) == set(JOBS["scheduled: report"]["needs"])
+    monkeypatch.setenv("JOBS", "newest=success links=failure")
+    assert plan(ready, "report").rstrip().endswith("tools/report.py newest=success links=failure")
+
+
+@NEEDS_MAKE
 def test_the_build_of_pytorch_that_is_named_comes_first_and_in_the_locked_version(ready: Path) -> None:
     (ready / ".venv" / ".ready").unlink()
     assert "torch-backend" not in plan(ready, "book", "TORCH=")
