@@ -29,8 +29,9 @@ def exercises(doctree: nodes.document) -> list[tuple[str, str, nodes.paragraph]]
     for section in doctree.findall(nodes.section):
         if section[0].astext() == "Exercises":
             for paragraph in section.findall(nodes.paragraph):
-                title = TITLE.match(paragraph[0].astext()) if isinstance(paragraph[0], nodes.strong) else None
-                if title:
+                bold = next(iter(paragraph.findall(nodes.strong)), None)
+                title = TITLE.match(bold.astext()) if bold else None
+                if title and paragraph.astext().startswith(title[0]):
                     found.append((title[1], title[0], paragraph))
     return found
 
