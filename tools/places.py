@@ -4,8 +4,8 @@ An exercise is a paragraph that begins with its number and title in bold, below 
 `exercise-1` and, for `{ref}`, the label `chapter-exercise-1`, with the number and the title as the words of a link.
 So a link says what the chapter says, and one to an exercise that is not there breaks the build.
 
-A heading is linked to by `[its words](#Its-words)`, which JupyterLab understands as well: `as_jupyterlab_has_it` is what
-`myst_heading_slug_func` names.
+A heading is linked to by `[its words](#Its-words)`, which JupyterLab understands as well; for that,
+`myst_heading_slug_func` in `_config.yml` names the function below.
 """
 
 import re
