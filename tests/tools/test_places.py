@@ -1,7 +1,22 @@
 """Places to link to: exercises and headings."""
 
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
 from docutils.core import publish_doctree
-from places import as_jupyterlab_has_it, exercises
+
+SOURCE = Path(__file__).parent.parent.parent / "tools" / "places.py"
+
+
+def load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("places", SOURCE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
 
 CHAPTER = """
 Chapter
@@ -26,9 +41,9 @@ References
 
 
 def test_exercises_are_the_paragraphs_of_their_section_that_begin_with_number_and_title() -> None:
-    found = exercises(publish_doctree(CHAPTER, settings_overrides={"doctitle_xform": False}))
+    found = load().exercises(publish_doctree(CHAPTER, settings_overrides={"doctitle_xform": False}))
     assert [(number, title) for number, title, _ in found] == [("1", "1. Choose a time step"), ("2", "2. How long?")]
 
 
 def test_a_heading_is_called_as_in_jupyterlab() -> None:
-    assert as_jupyterlab_has_it("By hand: two neurons, five steps") == "By-hand:-two-neurons,-five-steps"
+    assert load().as_jupyterlab_has_it("By hand: two neurons, five steps") == "By-hand:-two-neurons,-five-steps"
