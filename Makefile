@@ -9,8 +9,6 @@ READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
 COSMIC := $(VENV)/.cosmic
 BUILD := $(BIN)/jupyter-book build . --warningiserror --nitpick --keep-going --quiet
-# The chapters against their committed outputs; of a figure, only that there is one.
-NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/book/nbval_sanitize.cfg
 # A second run of a chapter's checks, on the plainest code path of the CPU and with one thread:
 # what a chapter prints must not hang on which instructions summed its numbers.
 PLAIN := ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
@@ -29,7 +27,7 @@ ifneq ($(shell $(PYTHON) -c '$(VERSION)'),$(shell $(BIN)/python -c '$(VERSION)' 
 endif
 endif
 
-$(READY): requirements.txt pyproject.toml
+$(READY): requirements.txt constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("Python %d.%d was found, and 3.11 to 3.13 is needed: make PYTHON=python3.12 ..." % v)'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(shell grep ^pip= requirements.txt)
@@ -37,7 +35,6 @@ $(READY): requirements.txt pyproject.toml
 	@touch $@
 
 book: $(READY) ## execute every chapter and build the pages; a warning is an error
-	$(BIN)/python tools/ledger.py _build/ledger.md
 	rm -rf _build/html _build/.doctrees _build/jupyter_execute
 	$(BUILD)
 	$(BIN)/python tools/check_pages.py _build/html
@@ -49,8 +46,8 @@ test: book ## unit tests, the pages in a browser, every chapter against its comm
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest
-	$(BIN)/pytest $(NBVAL) book
-	$(PLAIN) $(BIN)/pytest $(NBVAL) book
+	$(BIN)/pytest --nbval book
+	$(PLAIN) $(BIN)/pytest --nbval book
 
 $(COSMIC): tests/mutation/requirements.txt $(READY)
 	$(BIN)/python -m pip install --quiet --requirement $< --requirement requirements.txt
@@ -72,8 +69,8 @@ weigh: book ## weigh the pages, and time their sliders and their loading in a br
 verify: $(READY) ## hold the identity against BPTT on 10,000 random networks, for the figure in chapter 5
 	$(BIN)/python tools/verify.py
 
-serve: ## serve the built pages on this machine
-	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+serve: $(READY) ## serve the built pages on this machine
+	@$(BIN)/python tools/serve.py _build/html $(PORT)
 
 live: $(READY) ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=book
@@ -81,8 +78,8 @@ live: $(READY) ## open the chapters in JupyterLab
 notebooks: $(READY) ## execute the committed chapters and write their outputs back
 	$(BIN)/python tools/notebooks.py
 
-lock: $(READY) ## renew requirements.txt from requirements.in, for every platform and Python version
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header requirements.in --output-file requirements.txt
+lock: $(READY) ## renew constraints.txt from requirements.txt, for every platform and Python version
+	sed '/^--constraint/d' requirements.txt | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --no-emit-package eprop-nb --output-file constraints.txt -
 
 clean: ## remove what was built, and the environment
 	rm -rf _build $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -22,7 +22,7 @@ TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "eprop_nb"
 # the compiled loops run in plain Python here: on a few neurons that is quicker than compiling them
 ENVIRONMENT = {"NUMBA_DISABLE_JIT": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:nbval", "-W", "ignore")
+OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-W", "ignore")
 MEMORY = 4 * 2**30  # bytes that the tests of a change may take
 HEAVY = ("torch", "numba", "hypothesis", "mpmath", "pytest")
 

@@ -1,9 +1,8 @@
-"""Make the claims ledger: run the tests of all claims, and list those that have passed, each with its test.
-
-python tools/ledger.py _build/ledger.md
+"""A Sphinx extension that makes the claims ledger: it runs the tests of all claims, and lists them with their tests.
 
 A claim is a test with the mark `claim`, in tests/test_claims.py, and a cell of a chapter that carries its name as a
-tag, `claim-NAME`, and asserts it. One failure, or one claim without its cell, and no ledger is written.
+tag, `claim-NAME`, and asserts it. One failure, or one claim without its cell, and there is no book. The tests run
+while the chapters are executed; the page that shows them, `PAGE`, is read last and waits for them.
 """
 
 import ast
@@ -11,14 +10,20 @@ import json
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import yaml
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.errors import ExtensionError
 
 ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "tests" / "test_claims.py"
+PAGE = "book/ledger"
+HERE = "<!-- the ledger -->\n"  # where the page has its tables
 HEAD = "\n| Claim | Measured | Must be |\n|---|--:|--:|\n"
 
 
@@ -89,8 +94,8 @@ def tests_as_text(claims: dict[str, dict[str, Any]]) -> str:
     return text
 
 
-def main(target: Path) -> None:
-    """Write the ledger to `target`."""
+def ledger() -> str:
+    """Return the ledger in Markdown: the claims of each chapter, and the tests of all."""
     claims = passed_claims()
     for name, claim in claims.items():
         check_chapter(name, claim["chapter"])
@@ -101,10 +106,30 @@ def main(target: Path) -> None:
         of_chapter = [row(name, claim) for name, claim in claims.items() if claim["chapter"] == chapter]
         if of_chapter:
             text += f"\n**{{doc}}`{chapter}`**\n{HEAD}{''.join(of_chapter)}"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(f"{text}\n## The tests\n{tests_as_text(claims)}", encoding="utf-8")
-    print(f"{len(claims)} claims, all shown by a test and by a chapter")
+    return f"{text}\n## The tests\n{tests_as_text(claims)}"
 
 
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Begin with the tests when the pages are about to be read, and put the ledger into its page."""
+    pending: list[Future[str]] = []
+
+    def outdated(*_: object) -> list[str]:
+        return [PAGE]  # whatever has changed, a claim may hang on it
+
+    def begin(_app: Sphinx, _env: BuildEnvironment, pages: list[str]) -> None:
+        if PAGE in pages:
+            pages.sort(key=PAGE.__eq__)  # the page waits for the tests, and no other page for it
+            executor = ThreadPoolExecutor(max_workers=1)
+            pending.append(executor.submit(ledger))
+            executor.shutdown(wait=False)
+
+    def finish(_app: Sphinx, page: str, content: list[str]) -> None:
+        if page == PAGE:
+            if HERE not in content[0]:
+                raise ExtensionError(f"{PAGE} must say where the ledger stands, by {HERE!r}, and does not")
+            content[0] = content[0].replace(HERE, pending.pop().result())
+
+    app.connect("env-get-outdated", outdated)
+    app.connect("env-before-read-docs", begin)
+    app.connect("source-read", finish)
+    return {"parallel_read_safe": False, "parallel_write_safe": True}

@@ -65,6 +65,20 @@ def test_executing_a_chapter_twice_changes_nothing(tmp_path: Path) -> None:
     assert "42" in once
 
 
+def test_a_cell_that_draws_times_keeps_what_it_has_and_is_run(tmp_path: Path) -> None:
+    path = tmp_path / "chapter.ipynb"
+    code = "import time\nprint(time.perf_counter_ns())"
+    cells = [nbformat.v4.new_code_cell(code, metadata={"tags": [notebooks.LIVE]}), nbformat.v4.new_code_cell(code)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    notebooks.main([str(path)])
+    once = nbformat.read(path, as_version=4).cells
+    assert once[0].outputs  # it had none
+    notebooks.main([str(path)])
+    twice = nbformat.read(path, as_version=4).cells
+    assert twice[0].outputs == once[0].outputs
+    assert twice[1].outputs != once[1].outputs
+
+
 def test_a_chapter_that_fails_is_left_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "chapter.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 / 0")]), path)
@@ -129,5 +143,4 @@ def test_a_claim_that_fails_leaves_no_ledger(tmp_path: Path, monkeypatch: pytest
     )
     monkeypatch.setattr(ledger, "TESTS", failing)
     with pytest.raises(RuntimeError, match=r"a claim has failed its test(.|\n)*assert False"):
-        ledger.main(tmp_path / "ledger.md")
-    assert not (tmp_path / "ledger.md").exists()
+        ledger.ledger()
