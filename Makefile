@@ -24,7 +24,7 @@ export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help book test lint units chapters summary mutants bench weigh verify serve live notebooks lock clean
-.PHONY: copies publish newest links way-out report dist release
+.PHONY: renew moved picture copies publish newest links way-out report dist release
 
 help: ## say what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -103,6 +103,17 @@ notebooks: $(READY) ## execute the committed chapters and write their outputs ba
 
 lock: $(READY) ## renew constraints.txt from requirements.txt, for every platform and Python version
 	sed '/^--constraint/d' requirements.txt | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --no-emit-package eprop-nb --output-file constraints.txt -
+
+HOLD ?=
+renew: $(READY) ## renew every version, but HOLD="torch<2.14"; execute the chapters; show what has moved; or change nothing
+	$(BIN)/python tools/renew.py $(foreach each,$(HOLD),'$(each)')
+
+SINCE ?= HEAD
+moved: $(READY) ## show which versions, outputs and figures have moved since a commit, SINCE=HEAD
+	$(BIN)/python tools/renew.py --since $(SINCE)
+
+picture: book ## take the README's picture of the built book, where it shows something else by now
+	$(BIN)/python tools/picture.py _build/html assets
 
 # What the workflows do on top of it, each of them to be tried on any machine.
 
