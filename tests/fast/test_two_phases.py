@@ -179,12 +179,10 @@ def test_what_is_wrong_is_named(trial: Trial) -> None:
         fast.backward(p, run._replace(z=run.z.astype(float)), inputs, output_signal, weights.w_out)
     with pytest.raises(ValueError, match=says("run.z must hold spikes")):
         fast.backward(p, run._replace(z=run.z + np.uint8(2)), inputs, output_signal, weights.w_out)
-    for name, call in (
-        ("output_signal", lambda bad: fast.backward(p, run, inputs, bad, weights.w_out)),
-        ("output_signal", lambda bad: fast.bptt_gradients(p, weights, run, inputs, bad)),
-    ):
-        with pytest.raises(ValueError, match=says(name)):
-            call(output_signal * np.nan)
+    with pytest.raises(ValueError, match=says("output_signal must be finite")):
+        fast.backward(p, run, inputs, output_signal * np.nan, weights.w_out)
+    with pytest.raises(ValueError, match=says("output_signal must be finite")):
+        fast.bptt_gradients(p, weights, run, inputs, output_signal * np.nan)
     with pytest.raises(ValueError, match=says("feedback must be finite")):
         fast.backward(p, run, inputs, output_signal, weights.w_out * np.inf)
     with pytest.raises(ValueError, match=says("spike_signal must be finite")):
