@@ -13,11 +13,14 @@ from eprop_nb.simulation import Simulation, _check_run
 
 
 class EligibilityTraces(NamedTuple):
-    """Eligibility vectors and traces of every synapse at every time: tensors [batch, time, pre, post]."""
+    """Eligibility vectors and traces of every synapse at every time: tensors [batch, time, pre, post].
 
-    eps_v: Tensor  # ε_v, how far the synapse's spikes have moved the voltage
-    eps_a: Tensor  # ε_a, how far they have moved the adaptation
-    e: Tensor  # e, how far they move the spike: the eligibility trace
+    The trace is what Bellec et al. (2020) define in equation (2).
+    """
+
+    eps_v: Tensor  #: ε_v, how far the synapse's spikes have moved the voltage
+    eps_a: Tensor  #: ε_a, how far they have moved the adaptation
+    e: Tensor  #: e, how far they move the spike: the eligibility trace
 
 
 def trace_step(

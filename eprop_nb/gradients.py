@@ -18,9 +18,9 @@ from eprop_nb.simulation import Simulation, _check_run, previous_spikes, without
 class Gradients(NamedTuple):
     """The gradient of a loss with respect to each weight matrix, [pre, post]; None for one that was not computed."""
 
-    w_in: Tensor | None = None  # [n_in, n_rec]
-    w_rec: Tensor | None = None  # [n_rec, n_rec], zero on the diagonal
-    w_out: Tensor | None = None  # [n_rec, n_out]
+    w_in: Tensor | None = None  #: [n_in, n_rec]
+    w_rec: Tensor | None = None  #: [n_rec, n_rec], zero on the diagonal
+    w_out: Tensor | None = None  #: [n_rec, n_out]
 
 
 def sum_of_traces(constants: NeuronConstants, psi: Tensor, signal: Tensor, pre: Tensor) -> Tensor:
@@ -80,6 +80,7 @@ def closed_form_sum(constants: NeuronConstants, psi: Tensor, signal: Tensor, pre
     return torch.einsum("bti,btj->ij", pre, torch.stack(arrived[::-1], dim=1))
 
 
+#: The ways to sum, by the names that `eprop_gradients` takes.
 METHODS = {"traces": sum_of_traces, "online": online_sum, "closed_form": closed_form_sum}
 
 
@@ -121,8 +122,9 @@ def eprop_gradients(
 
     Notes
     -----
-    Bellec et al. (2020), equation (3), which is (1) with the names of its two factors. For a broadcast signal, (4), and
-    the readout's memory put into the signal it is (28), and with B = W^out the gradient of the supplement's (17).
+    Bellec et al. (2020), equations (1) and (3), the second with a name for each factor. For a broadcast signal, (4),
+    and the readout's memory put into the signal it is equation (28), and with B = W^out the gradient of the
+    supplement's equation (17).
     """
     evaluate = METHODS[_checks.one_of("method", method, list(METHODS))]
     _check_run(parameters, run)

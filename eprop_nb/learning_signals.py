@@ -107,7 +107,7 @@ def regression_loss(parameters: Parameters, weights: Weights, run: Simulation, t
     Notes
     -----
     The loss of the authors' verification, E_mse. The paper's own is half the sum instead, E_½: Bellec et al. (2020),
-    supplement, equation (13).
+    supplement, (13).
     """
     loss = output_error(parameters, weights, run, targets).square().mean()
     return _checks.no_overflow(loss, "targets and weights.w_out", "the loss")

@@ -19,10 +19,10 @@ PerNeuron = float | Sequence[float]
 class NeuronConstants(NamedTuple):
     """The constants of the neuron's equations, each [n_rec], with the symbol that the book gives them."""
 
-    alpha: Tensor  # α, decay of the membrane voltage in one time step
-    rho: Tensor  # ρ, decay of the threshold adaptation in one time step
-    threshold: Tensor  # thr, the firing threshold at rest
-    beta: Tensor  # β, how much one unit of adaptation raises the threshold; 0 for LIF neurons
+    alpha: Tensor  #: α, decay of the membrane voltage in one time step
+    rho: Tensor  #: ρ, decay of the threshold adaptation in one time step
+    threshold: Tensor  #: thr, the firing threshold at rest
+    beta: Tensor  #: β, how much one unit of adaptation raises the threshold; 0 for LIF neurons
 
 
 @dataclass(frozen=True)
@@ -182,9 +182,9 @@ class Weights(NamedTuple):
     The diagonal of `w_rec` is never used: a neuron has no synapse onto itself.
     """
 
-    w_in: Tensor  # [n_in, n_rec]
-    w_rec: Tensor  # [n_rec, n_rec]
-    w_out: Tensor  # [n_rec, n_out]
+    w_in: Tensor  #: [n_in, n_rec]
+    w_rec: Tensor  #: [n_rec, n_rec]
+    w_out: Tensor  #: [n_rec, n_out]
 
     def to(self, target: torch.dtype | torch.device | str) -> Self:
         """Return copies of another dtype or on another device: new leaves of the graph that require gradients.

@@ -68,7 +68,7 @@ class SpikeFunction(NamedTuple):
     derivative: Callable[[Tensor, float], Tensor]
 
 
-STEP = SpikeFunction(spike, pseudo_derivative)  # the spike of the paper
+STEP = SpikeFunction(spike, pseudo_derivative)  #: the spike of the paper
 
 
 class State(NamedTuple):
@@ -78,16 +78,16 @@ class State(NamedTuple):
     reset, the loss — is `z_sent`, and differentiating a loss with respect to it gives the learning signal. What its
     own adaptation sees is `z_own`: that path stays inside the neuron and belongs to the eligibility trace. Where the
     line is drawn is a choice: with the reset on the side of the trace the product is the gradient as well (Bellec et
-    al. 2020, supplement, equation (1)), provided that no way is counted twice or left out.
+    al. 2020, supplement, (1)), provided that no way is counted twice or left out.
     """
 
-    v: Tensor  # membrane voltage
-    b: Tensor  # threshold adaptation
-    v_scaled: Tensor  # u, distance from the moving threshold in units of thr
-    psi: Tensor  # ψ, pseudo-derivative dz/dv
-    z_sent: Tensor  # the spike that is sent
-    z_own: Tensor  # the same spike, as the neuron's own adaptation sees it
-    refractory: Tensor  # number of time steps for which the neuron will stay silent
+    v: Tensor  #: membrane voltage
+    b: Tensor  #: threshold adaptation
+    v_scaled: Tensor  #: u, distance from the moving threshold in units of thr
+    psi: Tensor  #: ψ, pseudo-derivative dz/dv
+    z_sent: Tensor  #: the spike that is sent
+    z_own: Tensor  #: the same spike, as the neuron's own adaptation sees it
+    refractory: Tensor  #: number of time steps for which the neuron will stay silent
 
 
 def initial_state(parameters: Parameters, batch: int, like: Tensor) -> State:
@@ -190,12 +190,12 @@ class Simulation(NamedTuple):
     All but `psi` are part of the graph, so that a loss of them can be differentiated.
     """
 
-    z: Tensor  # spikes, 0 or 1
-    v: Tensor  # membrane voltage
-    b: Tensor  # threshold adaptation
-    v_scaled: Tensor  # u, distance from the moving threshold in units of thr
-    psi: Tensor  # ψ, pseudo-derivative dz/dv
-    sent: tuple[Tensor, ...]  # the very tensors [batch, n_rec] that the loop sent on, one for each time step
+    z: Tensor  #: spikes, 0 or 1
+    v: Tensor  #: membrane voltage
+    b: Tensor  #: threshold adaptation
+    v_scaled: Tensor  #: u, distance from the moving threshold in units of thr
+    psi: Tensor  #: ψ, pseudo-derivative dz/dv
+    sent: tuple[Tensor, ...]  #: the very tensors [batch, n_rec] that the loop sent on, one for each time step
 
 
 def simulate(

@@ -14,7 +14,7 @@ import ipywidgets as widgets
 
 from eprop_nb.display.svg import STYLE, Frame
 
-MAX_FRAMES = 100  # of one view: at some 2 to 4 KB gzipped each, more would weigh more than the rest of a page
+MAX_FRAMES = 100  #: of one view: at some 2 to 4 KB gzipped each, more would weigh more than the rest of a page
 
 # What a slider looks like: its name above it, a handle that a thumb can hold, colours of the theme it stands in.
 _SLIDER_STYLE = """
