@@ -18,7 +18,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
 LINK = re.compile(r'(<a class="reference internal)(" href="[^"]*glossary\.html#(term-[^"]+)")(.*?</a>)', re.DOTALL)
-SENTENCE = re.compile(r".*?[.?!](?=\s|$)", re.DOTALL)
+SENTENCE = re.compile(r".*?[.?!](?=\s[A-Z]|$)", re.DOTALL)
 ESCAPE = """document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") document.documentElement.classList.add("ep-quiet");
 });

@@ -105,6 +105,16 @@ def broadcast_gradients(
     Memory, beside the arguments: a copy of the gradients for each of up to 16 groups of trials, but no more groups
     than fit into 1 GiB, with at least one; and for each thread ψ and the spikes of a trial with "closed_form", three
     numbers for each synapse with "online".
+
+    Examples
+    --------
+    >>> import eprop_nb as ep
+    >>> from eprop_nb import fast
+    >>> p = ep.Parameters()
+    >>> weights, inputs = ep.random_weights(p, seed=288), ep.poisson_spikes(p, seed=288)
+    >>> learned = fast.broadcast_gradients(p, weights, inputs, ep.random_targets(p, seed=288))
+    >>> int(learned.spike_counts.sum()), learned.gradients.w_rec.shape
+    (28, (8, 8))
     """
     online = _online(method)
     w_in, w_rec, w_out = _weights(parameters, weights)
