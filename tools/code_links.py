@@ -15,7 +15,6 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 
-REFERENCE = "book/api/"  # an example in the reference itself is no use in a chapter
 PLACE = "ep-uses"
 
 
@@ -65,7 +64,7 @@ def uses(app: Sphinx) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     transforms = getattr(app.env, "sphinx_codeautolink_transforms", {})
     for page in in_order(app):
-        if not page.startswith(REFERENCE):
+        if app.env.doc2path(page).endswith(".ipynb"):  # the ledger has code as well, that of tests
             for transform in transforms.get(page, []):
                 for each in transform.names:
                     found.setdefault(each.resolved_location, {}).setdefault(page, transform.example.ref_id)
