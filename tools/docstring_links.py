@@ -1,7 +1,10 @@
-"""A Sphinx extension that makes links of the names in docstrings and in signatures.
+"""A Sphinx extension that makes links of the names in docstrings and in signatures, and mends the latter.
 
 In the docstrings a name stands in single backticks, as numpydoc has it. Here it becomes a link to its entry where it is
 public, as seen from the module of the docstring, and code where it is not. A type becomes a link in the same way.
+
+Sphinx writes the arguments of a long signature, one a line, as a list of definitions with nothing that they define;
+no list may be so, and whoever has the page read to them would be told of one. Here they become plain lines.
 """
 
 from __future__ import annotations
@@ -29,6 +32,8 @@ FOREIGN = (  # types of others: a link to their pages would ask the network, so 
 NAME = re.compile(r"(?<![`:])`([^`<>]+)`(?!`)")
 TYPE = re.compile(r"(?<![\w.`~])([A-Z]\w+)\b(?!`)")
 HEADER = re.compile(r"^(?:[\w, *]+ : \S.*|[A-Z][\w, ]+)$")  # of a parameter, or of what is returned or raised
+SIGNATURE = re.compile(r'<dt class="sig sig-object py".*?</dt>', re.DOTALL)
+PLAIN = {"<dl>": '<span class="ep-arguments">', "<dd>": "<span>", "</dl>": "</span>", "</dd>": "</span>"}
 EXAMPLE = (">>>", "...")
 
 
@@ -113,6 +118,17 @@ def spell_out(
     return full(signature), full(returns)
 
 
+def without_lists(body: str) -> str:
+    """Return a page with lines in the place of lists in its signatures."""
+    return SIGNATURE.sub(lambda found: re.sub("</?d[ld]>", lambda tag: PLAIN[tag[0]], found[0]), body)
+
+
+def mend(_app: Sphinx, _page: str, _template: str, context: dict[str, Any], _doctree: object) -> None:
+    """Mend the signatures of a page."""
+    if "body" in context:
+        context["body"] = without_lists(context["body"])
+
+
 def allow_foreign(_app: Sphinx, config: Config) -> None:
     """Let the types of others lead nowhere."""
     config.nitpick_ignore = [*config.nitpick_ignore, *(("py:class", name) for name in FOREIGN)]
@@ -122,5 +138,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the extension."""
     app.connect("config-inited", allow_foreign)
     app.connect("autodoc-process-signature", spell_out)
+    app.connect("html-page-context", mend)
     app.connect("autodoc-process-docstring", process, priority=400)  # numpydoc has 500
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -51,6 +51,13 @@ def test_a_field_of_a_dataclass_has_no_entry_of_its_own_and_that_of_a_tuple_has(
     assert links.resolved("w_in", ("eprop_nb.Weights",)) == "eprop_nb.Weights.w_in"
 
 
+def test_a_signature_has_no_list_and_the_rest_of_a_page_keeps_its_own() -> None:
+    rest = "<dd><dl><dt>it</dt><dd>is</dd></dl></dd></dl>"
+    page = f'<dl><dt class="sig sig-object py" id="it">it(<dl><dd>a,</dd><dd>b,</dd></dl>)</dt>{rest}'
+    lines = 'it(<span class="ep-arguments"><span>a,</span><span>b,</span></span>)'
+    assert links.without_lists(page) == f'<dl><dt class="sig sig-object py" id="it">{lines}</dt>{rest}'
+
+
 def test_a_signature_says_where_its_types_are_from() -> None:
     given = "(parameters: Parameters, inputs: Tensor, run: eprop_nb.Simulation)"
     shown = "(parameters: eprop_nb.Parameters, inputs: Tensor, run: eprop_nb.Simulation)"
