@@ -21,6 +21,7 @@ from sphinx.util import logging
 LOG = logging.getLogger(__name__)
 VIEW = re.compile(r'<script type="application/vnd\.jupyter\.widget-view\+json">(.*?)</script>', re.DOTALL)
 REFERENCE = "IPY_MODEL_"
+RULES = re.compile(r"<style[^>]*>(.*?)</style>", re.DOTALL)
 RESULT = re.compile(r'<p class="ep-result">(.*?)</p>', re.DOTALL)
 CLOSE = "<script>document.currentScript.previousElementSibling.open = false;</script>"
 NO_SCRIPT = (
@@ -38,8 +39,8 @@ class NoSlidersError(ValueError):
 class View(NamedTuple):
     """Sliders as the page holds them."""
 
-    style: str
-    """The rules for the frames, as a `<style>`."""
+    rules: str
+    """What the frames look like, as CSS."""
     names: list[str]
     """What each slider is called."""
     texts: list[list[str]]
@@ -81,9 +82,12 @@ def read(models: Models, name: str) -> View:
     if "ep-sliders" not in models.get(name, {}).get("state", {}).get("_dom_classes", []):
         raise NoSlidersError(name)
     style, *handles, stack = _children(models, name)
+    rules = RULES.fullmatch(models[style]["state"]["value"])
+    if rules is None:
+        raise NoSlidersError(name)
     sliders = [models[handle]["state"] for handle in handles]
     return View(
-        models[style]["state"]["value"],
+        rules[1],
         [slider["description"] for slider in sliders],
         [list(slider["_options_labels"]) for slider in sliders],
         [slider["index"] for slider in sliders],
@@ -116,8 +120,8 @@ def after(view: View) -> str:
 
 
 def with_first_frames(body: str, models: Models) -> tuple[str, list[str], list[str]]:
-    """Return a page with what stands before and after its sliders, the styles of it, and widgets that are no sliders."""
-    styles: list[str] = []
+    """Return a page with what stands before and after its sliders, the rules for that, and widgets that are no sliders."""
+    rules: list[str] = []
     failed: list[str] = []
 
     def one(found: re.Match[str]) -> str:
@@ -127,11 +131,11 @@ def with_first_frames(body: str, models: Models) -> tuple[str, list[str], list[s
         except NoSlidersError:
             failed.append(name)
             return found[0]
-        if view.style not in styles:
-            styles.append(view.style)
+        if view.rules not in rules:
+            rules.append(view.rules)
         return before(view) + found[0] + after(view)
 
-    return VIEW.sub(one, body), styles, failed
+    return VIEW.sub(one, body), rules, failed
 
 
 def put(app: Sphinx, page: str, _template: str, context: dict[str, Any], _doctree: object) -> None:
@@ -140,8 +144,8 @@ def put(app: Sphinx, page: str, _template: str, context: dict[str, Any], _doctre
         return
     _, attributes = NbMetadataCollector.get_js_files(app.env, page)["ipywidgets_state"]
     models = json.loads(attributes["body"])["state"]
-    context["body"], styles, failed = with_first_frames(context["body"], models)
-    context["metatags"] = context.get("metatags", "") + "".join(styles)
+    context["body"], rules, failed = with_first_frames(context["body"], models)
+    context["metatags"] = context.get("metatags", "") + "".join(f"<style>{each}</style>" for each in rules)
     for name in failed:
         LOG.warning("the widget %s of %s is no view of sliders: there is nothing to see without JavaScript", name, page)
 

@@ -92,21 +92,31 @@ def parts(cell: dict[str, Any]) -> tuple[str, list[str]]:
     return "\n".join(filter(None, words)), figures
 
 
+def outputs_moved(number: int, before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Return what differs between the outputs of two cells."""
+    (said, drawn), (says, draws) = parts(before), parts(after)
+    lines = difflib.unified_diff(said.splitlines(), says.splitlines(), lineterm="", n=0)
+    moved = [f"cell {number}: {line}" for line in lines if not line.startswith(("---", "+++", "@@"))]
+    if len(drawn) != len(draws):
+        return [*moved, f"cell {number}: {len(drawn)} figures → {len(draws)}"]
+    return moved + [f"cell {number}, figure: {words}" for words in map(drawing_moved, drawn, draws) if words]
+
+
 def chapter_moved(old: str, new: str) -> list[str]:
-    """Return what differs between the outputs of two versions of a notebook, cell by cell."""
-    before, after = (nbformat.reads(text, as_version=4).cells if text else [] for text in (old, new))
-    if [cell.source for cell in before] != [cell.source for cell in after]:
-        return ["other cells than before: its outputs cannot be held against each other"]
+    """Return what differs between the outputs of two versions of a notebook; cells of other code are only named."""
+    if not old or not new:
+        return ["a new chapter"] if new else ["is gone"]
+    before, after = (nbformat.reads(text, as_version=4).cells for text in (old, new))
+    was, now = ([cell.source if cell.cell_type == "code" else "" for cell in cells] for cells in (before, after))
     moved = []
-    for number, pair in enumerate(zip(before, after, strict=True), start=1):
-        (said, drawn), (says, draws) = map(parts, pair)
-        lines = difflib.unified_diff(said.splitlines(), says.splitlines(), lineterm="", n=0)
-        moved += [f"cell {number}: {line}" for line in lines if not line.startswith(("---", "+++", "@@"))]
-        if len(drawn) != len(draws):
-            moved.append(f"cell {number}: {len(drawn)} figures → {len(draws)}")
+    for kind, i, end, j, stop in difflib.SequenceMatcher(None, was, now, autojunk=False).get_opcodes():
+        if kind == "equal":
+            for k in range(end - i):
+                moved += outputs_moved(j + k + 1, before[i + k], after[j + k])
         else:
-            found = filter(None, map(drawing_moved, drawn, draws))
-            moved += [f"cell {number}, figure: {words}" for words in found]
+            changed = [k for k in range(j, stop) if now[k]]
+            moved += [f"cell {k + 1}: its code is new" for k in changed]
+            moved += ["code is gone" for k in range(i, end) if was[k] and not changed]
     return moved
 
 

@@ -17,12 +17,16 @@ from sphinx.util import logging
 
 LOG = logging.getLogger(__name__)
 EQUATION = re.compile(
-    r"""(?P<start><(?P<tag>span|div)\ class="math\ [^>]*>\s*(?:<span\ class="eqno">.*?</span>)?)
+    r"""(?P<start><(?P<tag>span|div)\ class="(?:amsmath\ )?math\ [^>]*>\s*(?:<span\ class="eqno">.*?</span>)?)
     (?P<tex>\\\((?P<inline>[^<]*?)\\\)|\\\[(?P<block>[^<]*?)\\\])
     (?P<end>\s*</(?P=tag)>)""",
     re.VERBOSE | re.DOTALL,
 )
 TAG = re.compile(r"\\tag\{([^}]*)\}")
+# What the converter knows, and what says the same in words that it knows; others it would leave out in silence.
+KNOWN = ("align*", "array", "cases", "matrix", "pmatrix", "split")
+SAME = {"equation": "", "equation*": "", "align": "align*", "aligned": "align*", "gathered": "array"}
+ENDS = re.compile(r"\\(begin|end)\{([^}]*)\}")
 ENTITY = re.compile(r"&#x0*([0-9A-F]+);")
 # pageReady is the last moment before MathJax looks for TeX: until then, and if it never comes, there is MathML.
 STARTUP = """(window.MathJax ??= {}).startup = {
@@ -37,6 +41,19 @@ class NotConvertedError(ValueError):
     """An equation has no MathML; the message is the equation."""
 
 
+def _known(tex: str) -> str:
+    """Return an equation with environments that the converter knows."""
+
+    def one(found: re.Match[str]) -> str:
+        name = SAME.get(found[2], found[2])
+        if name and name not in KNOWN:
+            raise NotConvertedError(tex)
+        columns = "{c}" if (found[1], found[2]) == ("begin", "gathered") else ""
+        return f"\\{found[1]}{{{name}}}{columns}" if name else ""
+
+    return ENDS.sub(one, tex)
+
+
 def mathml(tex: str, *, block: bool) -> str:
     """Return the MathML of an equation; its tag, if it has one, stands behind it.
 
@@ -47,10 +64,10 @@ def mathml(tex: str, *, block: bool) -> str:
     """
     tags = TAG.findall(tex)
     try:
-        written = convert(TAG.sub("", tex).strip(), display="block" if block else "inline")
+        written = convert(TAG.sub("", _known(tex)).strip(), display="block" if block else "inline")
     except Exception as error:  # the converter's own errors have no other class in common
         raise NotConvertedError(tex) from error
-    if "\\" in written:  # it passes on, as a name, what it does not know
+    if "\\" in written or ">&<" in written or "newline" in written:  # as a name, what it has not understood
         raise NotConvertedError(tex)
     written = ENTITY.sub(lambda found: html.escape(chr(int(found[1], 16)), quote=False), written)
     behind = "".join(f'<mspace width="2em"/><mtext>({html.escape(tag)})</mtext>' for tag in tags)

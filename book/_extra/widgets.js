@@ -1,4 +1,4 @@
-// Loaded before html-manager, on the pages with sliders. It mends two things.
+// Loaded before html-manager, on the pages with sliders. It does two things.
 "use strict";
 
 // 1. html-manager calls MathJax by the interface of version 2, and would throw on a page with MathJax 3.
@@ -14,31 +14,14 @@ addEventListener("load", () => {
   };
 });
 
-// 2. The handle of a slider has no name, and tells a screen reader its index and not its value.
-const describe = (slider) => {
-  const handle = slider.querySelector(".noUi-handle");
-  const label = slider.querySelector(".widget-label");
-  const readout = slider.querySelector(".widget-readout");
-  if (!handle || !label || !readout) return;
-  readout.removeAttribute("contenteditable"); // nothing can be typed there: it shows the value
-  const wanted = { "aria-label": label.textContent, "aria-valuetext": readout.textContent };
-  for (const [name, value] of Object.entries(wanted)) {
-    if (handle.getAttribute(name) !== value) handle.setAttribute(name, value);
+// 2. The first frame, which the page shows in the place of the sliders (tools/first_frames.py), goes when they have come:
+// all of them, and the frame that they choose. Until then book.css hides them, so that nothing is there twice.
+new MutationObserver((_, observer) => {
+  const waiting = document.querySelectorAll(".ep-first");
+  for (const first of waiting) {
+    const sliders = first.nextElementSibling;
+    const handles = sliders.querySelectorAll(".noUi-handle").length;
+    if (handles === first.querySelectorAll(".ep-stand").length && sliders.querySelector(".ep-frame")) first.remove();
   }
-};
-
-addEventListener("DOMContentLoaded", () => {
-  new MutationObserver(() => {
-    document.querySelectorAll(".ep-sliders .widget-slider").forEach(describe);
-    // What the frame shows is read out when it changes.
-    document.querySelectorAll(".ep-frames:not([aria-live])").forEach((frames) => {
-      frames.setAttribute("aria-live", "polite");
-    });
-  }).observe(document.body, {
-    subtree: true,
-    childList: true,
-    characterData: true,
-    attributes: true,
-    attributeFilter: ["aria-valuetext"],
-  });
-});
+  if (!waiting.length) observer.disconnect();
+}).observe(document, { subtree: true, childList: true });

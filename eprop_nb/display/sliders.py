@@ -6,6 +6,7 @@ The one function that chapters need is `view`. `eprop_nb` itself does not import
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from html import escape
 from itertools import islice, product
 from math import prod
 from typing import Any, NamedTuple
@@ -15,6 +16,9 @@ import ipywidgets as widgets
 from eprop_nb.display.svg import STYLE, Frame
 
 MAX_FRAMES = 100  # of one view: at some 2 to 4 KB gzipped each, more would weigh more than the rest of a page
+
+# ipywidgets 8 has a widget that shows one of its children. In version 7 it is that of tabs, without its bar.
+_Stack = getattr(widgets, "Stack", widgets.Tab)
 
 # What a slider looks like: its name above it, a handle that a thumb can hold, colours of the theme it stands in.
 _SLIDER_STYLE = """
@@ -38,8 +42,38 @@ _SLIDER_STYLE = """
 .ep-sliders .noUi-horizontal .noUi-handle{background:var(--ep-lif);border:3px solid #fff;cursor:grab}
 .ep-sliders .noUi-horizontal .noUi-handle{box-shadow:0 0 0 1px #0006,0 1px 4px #0006}
 .ep-sliders .noUi-handle::before,.ep-sliders .noUi-handle::after{display:none}
-.ep-sliders .noUi-handle:focus-visible{outline:3px solid var(--ep-alif);outline-offset:3px}
+.ep-sliders [role=slider]:focus-visible{outline:3px solid var(--ep-alif);outline-offset:3px}
 .ep-sliders .noUi-touch-area{position:absolute;inset:-8px;width:auto;height:auto}
+.ep-sliders .jupyter-widgets.widget-tab>.p-TabBar{display:none}
+.ep-sliders .jupyter-widgets.widget-tab>.widget-tab-contents{padding:0;border:0;background:none;color:inherit}
+.ep-sliders .slider-container .ui-slider{width:auto;height:6px;margin:19px 16px;border:0;border-radius:3px}
+.ep-sliders .slider-container .ui-slider{background:currentColor}
+.ep-sliders .ui-slider .ui-slider-handle{width:28px;height:28px;margin:0 0 0 -14px;top:-11px;border-radius:50%}
+.ep-sliders .ui-slider .ui-slider-handle{background:var(--ep-lif);border:3px solid #fff;cursor:grab}
+.ep-sliders .ui-slider .ui-slider-handle{box-shadow:0 0 0 1px #0006,0 1px 4px #0006}
+"""
+
+# What the widgets leave out, for those who have the page read to them: a handle has no name, and tells its index and
+# not its value; and what the frame shows is to be read out when it changes. No setting of a widget reaches there, in a
+# page, in JupyterLab or elsewhere; but wherever the rules above are loaded, so is this.
+_NAMES = """
+const view = this.closest('.ep-sliders');
+const set = (element, name, value) => element.getAttribute(name) === value || element.setAttribute(name, value);
+const describe = () => {
+  for (const slider of view.querySelectorAll('.widget-slider')) {
+    const [handle, label, readout] = ['.noUi-handle,.ui-slider-handle', '.widget-label', '.widget-readout']
+      .map((name) => slider.querySelector(name));
+    if (!handle || !label || !readout) continue;
+    readout.removeAttribute('contenteditable');
+    set(handle, 'role', 'slider');
+    set(handle, 'aria-label', label.textContent);
+    set(handle, 'aria-valuetext', readout.textContent);
+  }
+  view.querySelectorAll('.ep-frames').forEach((frames) => set(frames, 'aria-live', 'polite'));
+};
+const options = { subtree: true, childList: true, characterData: true, attributeFilter: ['aria-valuetext'] };
+new MutationObserver(describe).observe(view, options);
+describe();
 """
 
 
@@ -70,10 +104,12 @@ class SliderView(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no type 
     frames: list[str]
     """The markup of each frame: the picture, and its result below it."""
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs)
+    _ipython_display_ = None  # ipywidgets 7 has one, which would come first, with another text
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         title = f"A figure with {len(self.points[0])} slider{'s'[: len(self.points[0]) > 1]}; its frames:"
-        return bundle | {"text/plain": "\n".join([title, *self.labels])}
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
+        return {"text/plain": "\n".join([title, *self.labels]), "application/vnd.jupyter.widget-view+json": view}
 
 
 class _Slider(NamedTuple):
@@ -118,7 +154,6 @@ class _Slider(NamedTuple):
             options=list(zip(self.texts, range(len(self.texts)), strict=True)),
             index=self.start,
             description=self.label,
-            tooltip=self.label,
             style={"description_width": "initial"},
             layout={"width": "100%"},
         )
@@ -191,7 +226,8 @@ def view(draw: Callable[..., Frame], **grids: Grid | Iterable[Any]) -> SliderVie
             widgets.jslink((handles[1], "index"), (each, "selected_index"))
         stack = _stack(inner, checked[0].start)
     widgets.jslink((handles[0], "index"), (stack, "selected_index"))
-    rules = widgets.HTML(f"<style>{STYLE}{_SLIDER_STYLE}</style>")
+    script = escape(" ".join(_NAMES.split()))
+    rules = widgets.HTML(f'<style onload="{script}">{STYLE}{_SLIDER_STYLE}</style>')
     rules.add_class("ep-style")
     shown = SliderView([rules, *handles, stack], layout={"width": "auto"})
     shown.add_class("ep-sliders")
@@ -203,4 +239,4 @@ def view(draw: Callable[..., Frame], **grids: Grid | Iterable[Any]) -> SliderVie
 
 
 def _stack(children: list[Any], start: int) -> Any:
-    return widgets.Stack(children, selected_index=start, layout={"width": "100%"})
+    return _Stack(children, selected_index=start, layout={"width": "100%"})

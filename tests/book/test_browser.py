@@ -188,9 +188,10 @@ def test_the_same_sliders_work_in_jupyterlab(browser: Browser, lab: str) -> None
             view.wait_for(timeout=PATIENCE / 4)
             break
     until(page, lambda: visible_label(view), lambda label: label == "height 1: a line that ends at 1")
-    view.locator(".noUi-handle").focus()
+    view.get_by_role("slider", name="height").focus()
     page.keyboard.press("End")
     until(page, lambda: visible_label(view), lambda label: label == "height 3: a line that ends at 3")
+    until(page, lambda: values(view), lambda words: words == "height 3")
     assert view.locator(".ep-result:visible").count() == 0
     view.locator("summary:visible").focus()
     page.keyboard.press("Enter")

@@ -56,12 +56,28 @@ def notebook(printed: str = "", figure: str = "", source: str = "1") -> str:
             ["cell 1, figure: drawn in another way"],
         ),
         (notebook(figure="<svg/>"), notebook(), ["cell 1: 1 figures → 0"]),
-        (notebook(), notebook(source="2"), ["other cells than before: its outputs cannot be held against each other"]),
-        ("", notebook(), ["other cells than before: its outputs cannot be held against each other"]),
+        (notebook(), notebook(source="2"), ["cell 1: its code is new"]),
+        ("", notebook(), ["a new chapter"]),
+        (notebook(), "", ["is gone"]),
     ],
 )
 def test_outputs_that_moved_are_shown(old: str, new: str, moved: list[str]) -> None:
     assert renew.chapter_moved(old, new) == moved
+
+
+def test_a_cell_is_compared_with_itself_where_others_came_and_went() -> None:
+    def book(*cells: tuple[str, str]) -> str:
+        made = [nbformat.v4.new_code_cell(source, id=f"c{k}") for k, (source, _) in enumerate(cells)]
+        for cell, (_, printed) in zip(made, cells, strict=True):
+            cell.outputs.append(nbformat.v4.new_output("stream", text=printed))
+        text = nbformat.v4.new_markdown_cell("words", id="words")
+        return str(nbformat.writes(nbformat.v4.new_notebook(cells=[text, *made])))
+
+    old = book(("a", "1"), ("gone", "x"), ("b", "2"))
+    new = book(("a", "1"), ("b", "3"), ("new", "y"))
+    expected = ["code is gone", "cell 3: -2", "cell 3: +3", "cell 4: its code is new"]
+    assert renew.chapter_moved(old, new) == expected
+    assert renew.chapter_moved(old, old) == []
 
 
 @pytest.fixture
