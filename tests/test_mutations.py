@@ -15,7 +15,12 @@ SUITE = (
     "-k",
     "hand or authors or numpy or identity or labels",
 )
-COMPILED_SUITE = ("fast/test_interface.py", "-k", "authors or several_blocks or cut_graph")
+COMPILED_SUITE = (
+    "fast/test_interface.py",
+    "fast/test_two_phases.py",
+    "-k",
+    "authors or several_blocks or cut_graph or few_settings",
+)
 
 
 class Mutation(NamedTuple):
@@ -29,6 +34,9 @@ class Mutation(NamedTuple):
 LAST_BLOCK = """for begin in range((n_steps - 1) // BLOCK * BLOCK, -1, -BLOCK):
             end = min(begin + BLOCK, n_steps)
             """
+Q_OLD = """
+        for j in range(q.shape[0]):
+            q[j] = rho[j] * q[j] - beta[j] * c[j]"""
 
 MUTATIONS = (
     Mutation("simulation", "current - thr * state.z_sent", "current + thr * state.z_sent"),
@@ -67,7 +75,12 @@ MUTATIONS = (
     Mutation("fast/kernels", "t + 1 + after_spike", "t + after_spike"),
     Mutation("fast/kernels", "sent_start[0], sent_start[1] = 0, n", "sent_start[0], sent_start[1] = 0, 0"),
     Mutation("fast/kernels", "c[j] = psi[k, j] * (signal[k, j] + q[j])", "c[j] = psi[k, j] * signal[k, j]"),
-    Mutation("fast/kernels", "q[j] = rho[j] * q[j] - beta[j] * c[j]", "q[j] = rho[j] * q[j] + beta[j] * c[j]"),
+    *(  # the same line in two functions, which begin differently
+        Mutation("fast/kernels", before + Q_OLD, before + Q_OLD.replace("- beta", "+ beta"))
+        for before in ("c[j] = psi[k, j] * (signal[k, j] + q[j])", "c[j] = psi[k, j] * (c[j] + q[j])")
+    ),
+    Mutation("fast/kernels", "c[i] = signal[k, i] - thr[i] * d[i]", "c[i] = signal[k, i]"),
+    Mutation("fast/kernels", "c[i] += to_senders[j, i] * owed", "c[i] += to_senders[i, j] * owed"),
     Mutation("fast/kernels", "late[m] = keep * late[m] + take * error[k, m]", "late[m] = take * error[k, m]"),
     Mutation("fast/kernels", "eps_a.q[:] = 1", "eps_a.q[:] = 0"),
     Mutation("fast/kernels", "eps_v[i, j] *= v_left[j]", "eps_v[i, j] *= 1"),
@@ -77,7 +90,7 @@ MUTATIONS = (
     Mutation("fast/kernels", "late *= keep", "late *= 1"),
     *(  # the same line in two functions, which go on differently
         Mutation("fast/kernels", LAST_BLOCK + then, LAST_BLOCK.replace("n_steps - 1", "n_steps - 2") + then)
-        for then in ("broadcast(", "closed_form(")
+        for then in ("broadcast(", "if n_out > 0:")
     ),
 )
 UNCHANGED = (Mutation("simulation", "z.clone()", "z.clone()"), Mutation("fast/kernels", "+= one", "+= one"))

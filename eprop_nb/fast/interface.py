@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,10 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eprop_nb import _checks, gradients, simulation
-from eprop_nb.fast import kernels
+from eprop_nb.fast import arguments, kernels
+from eprop_nb.fast.arguments import Array
 from eprop_nb.parameters import Parameters, Weights
-
-Array = NDArray[Any]  # of float32 or float64
 
 METHODS = ("closed_form", "online")
 _GROUPS = 16  # of trials, each with a sum of its own: were they as many as threads, the rounding would hang on these
@@ -33,6 +31,15 @@ class Simulation(NamedTuple):
     b: Array  # threshold adaptation
     v_scaled: Array  # u, distance from the moving threshold in units of thr
     psi: Array  # ψ, pseudo-derivative dz/dv
+
+
+class Run(NamedTuple):
+    """What a batch of trials leaves behind for learning, and no more: from `forward`."""
+
+    z: NDArray[np.uint8]  # spikes, 0 or 1, [batch, time, n_rec]
+    psi: Array  # ψ, pseudo-derivative dz/dv, [batch, time, n_rec]
+    output: Array  # y, of the readout, [batch, time, n_out]
+    spike_counts: NDArray[np.int64]  # how often each neuron has fired in each trial, [batch, n_rec]
 
 
 class Gradients(NamedTuple):
@@ -107,16 +114,18 @@ def broadcast_gradients(
     numbers for each synapse with "online".
     """
     online = _online(method)
-    w_in, w_rec, w_out = _weights(parameters, weights)
+    w_in, w_rec, w_out = arguments.weights(parameters, weights)
     n_steps, dtype = parameters.n_steps, w_in.dtype
-    x = _array("inputs", inputs, (None, n_steps, w_in.shape[0]), "[batch, time, n_in]", dtype)
+    x = arguments.array("inputs", inputs, (None, n_steps, w_in.shape[0]), "[batch, time, n_in]", dtype)
     batch = x.shape[0]
-    y = _array("targets", targets, (batch, n_steps, w_out.shape[1]), "[batch, time, n_out]", dtype)
-    b = w_out if feedback is None else _array("feedback", feedback, w_out.shape, "[n_rec, n_out]", dtype)
-    to_neurons, network = np.ascontiguousarray(b.T), _network(parameters, dtype)
+    y = arguments.array("targets", targets, (batch, n_steps, w_out.shape[1]), "[batch, time, n_out]", dtype)
+    b = w_out if feedback is None else arguments.array("feedback", feedback, w_out.shape, "[n_rec, n_out]", dtype)
+    to_neurons, network = np.ascontiguousarray(b.T), arguments.network(parameters, dtype)
     kernel = kernels.learn_online if online else kernels.learn_closed_form
     if not online:
-        _memory("duration, n_lif and n_alif", "ψ of a trial (method='closed_form')", n_steps * w_rec.shape[0], dtype)
+        arguments.memory(
+            "duration, n_lif and n_alif", "ψ of a trial (method='closed_form')", n_steps * w_rec.shape[0], dtype
+        )
 
     loss, spike_counts, faults = np.zeros(batch), np.zeros((batch, w_rec.shape[0]), np.int64), np.zeros(batch, np.int8)
     g_in, g_rec, g_out = _sums(batch, dtype, w_in.shape, w_rec.shape, w_out.shape)
@@ -134,8 +143,165 @@ def broadcast_gradients(
     d_in, d_rec, d_out = _total(g_in), _total(g_rec), _total(g_out)
     if not (fine and kernels.all_finite(d_in) and kernels.all_finite(d_rec) and kernels.all_finite(d_out)):
         given = {"weights.w_in": w_in, "weights.w_rec": w_rec, "weights.w_out": w_out, "inputs": x, "targets": y}
-        raise _reason(parameters, given if feedback is None else given | {"feedback": b}, faults)
+        raise arguments.reason(parameters, given if feedback is None else given | {"feedback": b}, faults)
     return Learning(whole_loss, Gradients(d_in, d_rec, d_out), spike_counts)
+
+
+def forward(parameters: Parameters, weights: Weights, inputs: Array | Tensor) -> Run:
+    """Run the network and its readout, and keep what learning needs: the first of two phases.
+
+    The second is `backward`, or `bptt_gradients`. Between them stands any loss of the output and the spikes.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        The network.
+    weights : Weights
+        Arrays or tensors [pre, post]; the diagonal of `w_rec` is not used.
+    inputs : array or Tensor
+        Input spikes, 0 or 1, [batch, time, n_in].
+
+    Returns
+    -------
+    Run
+        The spikes as bytes, ψ, the output, and how often each neuron has fired.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a weight or the inputs have the wrong type, shape, dtype or device, are not finite, or the inputs hold
+        something other than 0 and 1; or if a number of the run overflows.
+    MemoryError
+        If the run is more than the machine can hold.
+
+    Notes
+    -----
+    Bellec et al. (2020), equations (6) to (11), in the time convention of the authors' program.
+    """
+    p, (w_in, w_rec, w_out) = parameters, arguments.weights(parameters, weights)
+    x = arguments.array("inputs", inputs, (None, p.n_steps, p.n_in), "[batch, time, n_in]", w_in.dtype)
+    arguments.finite(w_in, w_rec, w_out)
+    shape = (len(x), p.n_steps, p.n_rec)
+    arguments.memory("batch, duration, n_lif and n_alif", "the run", 2 * math.prod(shape), w_in.dtype)
+    network, faults = arguments.network(p, w_in.dtype), np.zeros(len(x), np.int8)
+    output = np.empty((*shape[:2], p.n_out), w_in.dtype)
+    run = Run(np.zeros(shape, np.uint8), np.empty(shape, w_in.dtype), output, np.zeros((len(x), p.n_rec), np.int64))
+
+    def go(first: int, last: int) -> bool:
+        return kernels.run_forward(*network, w_in, w_rec, w_out, x, first, last, *run, faults)
+
+    if not _side_by_side(go, len(x), len(x), p):
+        given = {"weights.w_in": w_in, "weights.w_rec": w_rec, "weights.w_out": w_out, "inputs": x}
+        raise arguments.reason(p, given, faults)
+    return run
+
+
+def backward(
+    parameters: Parameters,
+    run: Run | Simulation | simulation.Simulation,
+    inputs: Array | Tensor,
+    output_signal: Array | Tensor,
+    feedback: Array | Tensor,
+    spike_signal: Array | Tensor | None = None,
+) -> Gradients:
+    """Return the e-prop gradients for any loss of the output and the spikes: the second of two phases, after `forward`.
+
+    The learning signal of neuron j is Σ_k B_jk Σ_{t' ≥ t} (1 − κ) κ^(t' − t) dE/dy_k(t') + dE/dz_j(t): what comes back
+    from the output, and what the loss says of the spike itself.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        The network.
+    run : Run or Simulation
+        The trials, from `forward`, or from a simulation.
+    inputs : array or Tensor
+        The input spikes of the trials, 0 or 1, [batch, time, n_in].
+    output_signal : array or Tensor
+        dE/dy, [batch, time, n_out].
+    feedback : array or Tensor
+        B, [n_rec, n_out]: the readout weights for symmetric e-prop, others for random or adaptive e-prop.
+    spike_signal : array or Tensor, optional
+        dE/dz [batch, time, n_rec], where the loss depends on the spikes not only through the output.
+
+    Returns
+    -------
+    Gradients
+        Of all three matrices, summed over time and batch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type, shape, dtype or device, is not finite, or holds something other than spikes
+        where it must; or if a gradient overflows.
+
+    Notes
+    -----
+    Bellec et al. (2020), equations (4) and (28); supplement, equations (17) and (18).
+    """
+    p, (z, psi) = parameters, _run(parameters, run)
+    given = {
+        "output_signal": arguments.array(
+            "output_signal", output_signal, (*z.shape[:2], p.n_out), "[batch, time, n_out]", psi.dtype
+        ),
+        "feedback": arguments.array("feedback", feedback, (p.n_rec, p.n_out), "[n_rec, n_out]", psi.dtype),
+    }
+    if spike_signal is not None:
+        given["spike_signal"] = arguments.array(
+            "spike_signal", spike_signal, z.shape, "[batch, time, n_rec]", psi.dtype
+        )
+    return _go_back(p, z, psi, inputs, given)
+
+
+def bptt_gradients(
+    parameters: Parameters,
+    weights: Weights,
+    run: Run | Simulation | simulation.Simulation,
+    inputs: Array | Tensor,
+    output_signal: Array | Tensor,
+    spike_signal: Array | Tensor | None = None,
+) -> Gradients:
+    """Return the full gradients, of backpropagation through time, for any loss of the output and the spikes.
+
+    It is the closed form of e-prop with the true learning signal, which is found on the way back: what a spike does to
+    the output, to the loss itself, to the other neurons in the next step, and by the reset to its own voltage.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        The network.
+    weights : Weights
+        Those of the run; `w_rec` and `w_out` are used.
+    run, inputs, output_signal, spike_signal
+        As for `backward`.
+
+    Returns
+    -------
+    Gradients
+        Of all three matrices, summed over time and batch: what autograd gives for `eprop_nb.simulate`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `backward`.
+
+    Notes
+    -----
+    Bellec et al. (2020), equations (1) and (15) to (21).
+    """
+    p, matrices = parameters, arguments.weights(parameters, weights)
+    z, psi = _run(p, run, matrices[0].dtype)
+    given = {
+        "output_signal": arguments.array(
+            "output_signal", output_signal, (*z.shape[:2], p.n_out), "[batch, time, n_out]", psi.dtype
+        ),
+        **dict(zip(("weights.w_in", "weights.w_rec", "weights.w_out"), matrices, strict=True)),
+    }
+    if spike_signal is not None:
+        given["spike_signal"] = arguments.array(
+            "spike_signal", spike_signal, z.shape, "[batch, time, n_rec]", psi.dtype
+        )
+    return _go_back(p, z, psi, inputs, given)
 
 
 def simulate(parameters: Parameters, weights: Weights, inputs: Array | Tensor) -> Simulation:
@@ -168,23 +334,23 @@ def simulate(parameters: Parameters, weights: Weights, inputs: Array | Tensor) -
     Bellec et al. (2020), equations (6) to (10) of Methods, "LIF neurons" and "LSNNs", in the time convention of the
     authors' program; for ψ, "Gradient descent for RSNNs".
     """
-    p, (w_in, w_rec, w_out) = parameters, _weights(parameters, weights)
-    x = _array("inputs", inputs, (None, p.n_steps, p.n_in), "[batch, time, n_in]", w_in.dtype)
-    _finite(w_in, w_rec, w_out)
+    p, (w_in, w_rec, w_out) = parameters, arguments.weights(parameters, weights)
+    x = arguments.array("inputs", inputs, (None, p.n_steps, p.n_in), "[batch, time, n_in]", w_in.dtype)
+    arguments.finite(w_in, w_rec, w_out)
     shape = (len(Simulation._fields), len(x), p.n_steps, p.n_rec)
-    _memory("batch, duration, n_lif and n_alif", "the run", math.prod(shape), w_in.dtype)
-    network, recorded = _network(p, w_in.dtype), np.empty(shape, w_in.dtype)
+    arguments.memory("batch, duration, n_lif and n_alif", "the run", math.prod(shape), w_in.dtype)
+    network, recorded = arguments.network(p, w_in.dtype), np.empty(shape, w_in.dtype)
     faults = np.zeros(len(x), np.int8)
 
     def run(first: int, last: int) -> bool:
         return kernels.run_trials(*network, w_in, w_rec, x, first, last, recorded, faults)
 
     if not _side_by_side(run, len(x), len(x), p):
-        raise _reason(p, {"weights.w_in": w_in, "weights.w_rec": w_rec, "inputs": x}, faults)
+        raise arguments.reason(p, {"weights.w_in": w_in, "weights.w_rec": w_rec, "inputs": x}, faults)
     return Simulation(*recorded)
 
 
-def readout(parameters: Parameters, weights: Weights, run: Simulation | simulation.Simulation) -> Array:
+def readout(parameters: Parameters, weights: Weights, run: Run | Simulation | simulation.Simulation) -> Array:
     """Return the output y(t) = z̄(t) W^out of leaky readout neurons, [batch, time, n_out], as `eprop_nb.readout` does.
 
     z̄ are the low-passed spikes, z̄(t) = κ z̄(t−1) + (1 − κ) z(t).
@@ -208,23 +374,23 @@ def readout(parameters: Parameters, weights: Weights, run: Simulation | simulati
     -----
     Bellec et al. (2020), equation (11), with the factor 1 − κ of the authors' program and no bias.
     """
-    p, (w_in, w_rec, w_out) = parameters, _weights(parameters, weights)
+    p, (w_in, w_rec, w_out) = parameters, arguments.weights(parameters, weights)
     z, psi = _run(p, run, w_out.dtype)
-    _finite(w_in, w_rec, w_out)
-    network, output = _network(p, z.dtype), np.empty((*z.shape[:2], p.n_out), z.dtype)
+    arguments.finite(w_in, w_rec, w_out)
+    network, output = arguments.network(p, psi.dtype), np.empty((*z.shape[:2], p.n_out), psi.dtype)
     faults = np.zeros(len(z), np.int8)
 
     def read(first: int, last: int) -> bool:
         return kernels.read_trials(*network, w_out, z, first, last, output, faults)
 
     if not (_side_by_side(read, len(z), len(z), p) and kernels.all_finite(psi)):
-        raise _reason(p, {"run.z": z, "run.psi": psi, "weights.w_out": w_out}, faults)
+        raise arguments.reason(p, {"run.z": _spikes(z, psi), "run.psi": psi, "weights.w_out": w_out}, faults)
     return output
 
 
 def eprop_gradients(
     parameters: Parameters,
-    run: Simulation | simulation.Simulation,
+    run: Run | Simulation | simulation.Simulation,
     inputs: Array | Tensor,
     signal: Array | Tensor,
     method: str = "closed_form",
@@ -263,25 +429,27 @@ def eprop_gradients(
     """
     online = _online(method)
     p, (z, psi) = parameters, _run(parameters, run)
-    network = _network(p, z.dtype)
-    x = _array("inputs", inputs, (*z.shape[:2], p.n_in), "[batch, time, n_in]", z.dtype)
-    learning_signal = _array("signal", signal, z.shape, "[batch, time, n_rec]", z.dtype)
-    kernel = kernels.sum_online if online else kernels.sum_closed_form
-    g_in, g_rec = _sums(len(z), z.dtype, (p.n_in, p.n_rec), (p.n_rec, p.n_rec))
+    learning_signal = arguments.array("signal", signal, z.shape, "[batch, time, n_rec]", psi.dtype)
+    if not online:
+        return _go_back(p, z, psi, inputs, {"signal": learning_signal})._replace(w_out=None)
+    network = arguments.network(p, psi.dtype)
+    x = arguments.array("inputs", inputs, (*z.shape[:2], p.n_in), "[batch, time, n_in]", psi.dtype)
+    g_in, g_rec = _sums(len(z), psi.dtype, (p.n_in, p.n_rec), (p.n_rec, p.n_rec))
     faults = np.zeros(len(z), np.int8)
 
     def add(first: int, last: int) -> bool:
-        return kernel(*network, x, z, psi, learning_signal, first, last, g_in, g_rec, faults)
+        return kernels.sum_online(*network, x, z, psi, learning_signal, first, last, g_in, g_rec, faults)
 
     fine = _side_by_side(add, len(z), len(g_in), p)
     w_in, w_rec = _total(g_in), _total(g_rec)
     if not (fine and kernels.all_finite(w_in) and kernels.all_finite(w_rec)):
-        raise _reason(p, {"run.z": z, "run.psi": psi, "inputs": x, "signal": learning_signal}, faults)
+        given = {"run.z": _spikes(z, psi), "run.psi": psi, "inputs": x, "signal": learning_signal}
+        raise arguments.reason(p, given, faults)
     return Gradients(w_in, w_rec)
 
 
 def readout_gradient(
-    parameters: Parameters, run: Simulation | simulation.Simulation, output_signal: Array | Tensor
+    parameters: Parameters, run: Run | Simulation | simulation.Simulation, output_signal: Array | Tensor
 ) -> Array:
     """Return the gradient of the readout weights, dE/dW^out_jk = Σ_t z̄_j(t) dE/dy_k(t), [n_rec, n_out].
 
@@ -306,10 +474,10 @@ def readout_gradient(
     Bellec et al. (2020), supplement, equation (18).
     """
     p, (z, psi) = parameters, _run(parameters, run)
-    network = _network(p, z.dtype)
-    error = _array("output_signal", output_signal, (*z.shape[:2], p.n_out), "[batch, time, n_out]", z.dtype)
+    network = arguments.network(p, psi.dtype)
+    error = arguments.array("output_signal", output_signal, (*z.shape[:2], p.n_out), "[batch, time, n_out]", psi.dtype)
 
-    (g_out,) = _sums(len(z), z.dtype, (p.n_rec, p.n_out))
+    (g_out,) = _sums(len(z), psi.dtype, (p.n_rec, p.n_out))
     faults = np.zeros(len(z), np.int8)
 
     def add(first: int, last: int) -> bool:
@@ -318,7 +486,7 @@ def readout_gradient(
     fine = _side_by_side(add, len(z), len(g_out), p)
     w_out = _total(g_out)
     if not (fine and kernels.all_finite(psi) and kernels.all_finite(w_out)):
-        raise _reason(p, {"run.z": z, "run.psi": psi, "output_signal": error}, faults)
+        raise arguments.reason(p, {"run.z": _spikes(z, psi), "run.psi": psi, "output_signal": error}, faults)
     return w_out
 
 
@@ -329,94 +497,53 @@ def _online(method: object) -> bool:
     return _checks.one_of("method", method, METHODS) == "online"
 
 
-def _memory(arguments: str, what: str, n_numbers: int, dtype: np.dtype[Any]) -> None:
-    """Raise MemoryError if so many numbers are more than the machine can hold."""
-    if n_numbers > 10**6:  # to ask the machine takes as long as the rest of a small call
-        _checks.memory(arguments, what, n_numbers, torch.empty(0, dtype=getattr(torch, dtype.name)))
-
-
-@lru_cache(maxsize=64)
-def _network(parameters: Parameters, dtype: np.dtype[Any]) -> tuple[Array, Array, int]:
-    """Return the constants of the neurons, in the order of `kernels.Network`."""
-    p = parameters
-    with np.errstate(over="ignore"):  # what float32 cannot hold makes numbers that are not finite, and they are found
-        constants = np.array(
-            [p.alpha, p.rho, p.threshold_per_neuron, p.beta_per_neuron, (p.dampening,) * p.n_rec], dtype
-        )
-    readout = np.array([p.kappa, p.kappa_complement], dtype)
-    return constants, readout, min(max(p.n_ref - 1, 0), p.n_steps)  # no longer than the trial: t + n_ref may overflow
-
-
-def _weights(parameters: Parameters, weights: Weights) -> tuple[Array, Array, Array]:
-    """Return the weights as arrays, checked but for NaN and infinity."""
-    _checks.instance("parameters", parameters, Parameters)
-    _checks.instance("weights", weights, Weights)
-    p, n_rec = parameters, parameters.n_rec
-    w_in = _array("weights.w_in", weights.w_in, (p.n_in, n_rec), "[n_in, n_rec]")
-    w_rec = _array("weights.w_rec", weights.w_rec, (n_rec, n_rec), "[n_rec, n_rec]", w_in.dtype)
-    return w_in, w_rec, _array("weights.w_out", weights.w_out, (n_rec, p.n_out), "[n_rec, n_out]", w_in.dtype)
-
-
 def _run(
-    parameters: Parameters, run: Simulation | simulation.Simulation, dtype: np.dtype[Any] | None = None
+    parameters: Parameters, run: Run | Simulation | simulation.Simulation, dtype: np.dtype[Any] | None = None
 ) -> tuple[Array, Array]:
     """Return the spikes and the pseudo-derivatives of a run, checked."""
     _checks.instance("parameters", parameters, Parameters)
+    shape, axes = (None, parameters.n_steps, parameters.n_rec), "[batch, time, n_rec]"
+    if isinstance(run, Run):
+        psi = arguments.array("run.psi", run.psi, shape, axes, dtype)
+        if not (isinstance(run.z, np.ndarray) and run.z.dtype == np.uint8 and run.z.shape == psi.shape):
+            raise TypeError(f"run.z must be an array of uint8 {axes}, of the shape of run.psi, {psi.shape}")
+        return np.ascontiguousarray(run.z), psi
     if not isinstance(run, Simulation):
         _checks.instance("run", run, simulation.Simulation)
-    z = _array("run.z", run.z, (None, parameters.n_steps, parameters.n_rec), "[batch, time, n_rec]", dtype)
-    psi = _array("run.psi", run.psi, z.shape, "[batch, time, n_rec]", z.dtype)
-    return z, psi
+    z = arguments.array("run.z", run.z, shape, axes, dtype)
+    return z, arguments.array("run.psi", run.psi, z.shape, axes, z.dtype)
 
 
-def _array(
-    name: str, value: object, shape: tuple[int | None, ...], axes: str, dtype: np.dtype[Any] | None = None
-) -> Array:
-    """Return `value` as an array that compiled code can take; raise as `eprop_nb` does if it is not what is wanted."""
-    array = _plain(name, value, axes)
-    if array.shape != shape and not (shape[0] is None and array.shape[1:] == shape[1:] and array.size):
-        _checks.tensor(name, torch.zeros(()).expand(array.shape), shape, axes)  # raises, and says what is wanted
-    if array.dtype != dtype:
-        if array.dtype not in (np.float32, np.float64):
-            raise TypeError(f"{name} must be of dtype float32 or float64, got {array.dtype}")
-        if dtype is not None:
-            if isinstance(value, Tensor):
-                _checks.tensor(name, value, shape, axes, torch.empty(0, dtype=getattr(torch, dtype.name)))
-            raise TypeError(f"{name} must be of dtype {dtype}, as the other arrays are, got {array.dtype}")
-    # One version is compiled for one layout, and for arrays that could be written, though these are only read.
-    return array if array.flags.carray else array.copy(order="C")
+def _spikes(z: Array, like: Array) -> Array:
+    """Return spikes as numbers of the dtype that everything else has."""
+    return z.astype(like.dtype, copy=False)
 
 
-def _plain(name: str, value: object, axes: str) -> Array:
-    """Return what is held by a plain array or tensor; raise for everything else.
+def _go_back(
+    parameters: Parameters, z: Array, psi: Array, inputs: Array | Tensor, given: dict[str, Array]
+) -> Gradients:
+    """Run the closed form, or BPTT if `weights.w_rec` is given, backwards with the signals that are given."""
+    p, dtype = parameters, psi.dtype
+    x = arguments.array("inputs", inputs, (*z.shape[:2], p.n_in), "[batch, time, n_in]", dtype)
+    network, none = arguments.network(p, dtype), np.zeros((*z.shape[:2], 0), dtype)
+    error, signal = given.get("output_signal", none), given.get("spike_signal", given.get("signal", none))
+    to_neurons = np.ascontiguousarray(given.get("feedback", given.get("weights.w_out", none[0])).T)
+    to_senders = np.ascontiguousarray(given.get("weights.w_rec", none[0, :0]).T)
+    if to_senders.size:
+        np.fill_diagonal(to_senders := to_senders.copy(), 0)
+    g_in, g_rec, g_out = _sums(len(z), dtype, (p.n_in, p.n_rec), (p.n_rec, p.n_rec), (p.n_rec, error.shape[2]))
+    faults = np.zeros(len(z), np.int8)
+    arrays = (to_senders, to_neurons, x, z, psi, error, signal)
 
-    A subclass may mean something by its numbers that compiled code would not see, as the mask of a masked array.
-    """
-    wanted = f"{name} must be a NumPy array or a torch.Tensor {axes}"
-    if isinstance(value, np.ndarray):
-        if type(value) not in (np.ndarray, np.memmap):
-            raise TypeError(f"{wanted}, and no subclass, got {type(value).__module__}.{type(value).__name__}")
-        return value if type(value) is np.ndarray else np.asarray(value)
-    if not isinstance(value, Tensor):
-        raise TypeError(f"{wanted}, got {type(value).__name__}")
-    if type(value) not in (Tensor, torch.nn.Parameter):
-        raise TypeError(f"{wanted}, and no subclass, got {type(value).__module__}.{type(value).__name__}")
-    if value.is_nested or value.layout is not torch.strided:
-        raise TypeError(f"{wanted} that is dense, got {'a nested one' if value.is_nested else value.layout}")
-    if value.device.type != "cpu":
-        raise ValueError(f"{name} must be on the device cpu, where compiled code runs, got {value.device}")
-    if value.dtype not in (torch.float32, torch.float64):
-        raise TypeError(f"{name} must be of dtype torch.float32 or torch.float64, got {value.dtype}")
-    try:
-        return value.detach().resolve_neg().numpy()
-    except (RuntimeError, TypeError):  # inside torch.func's transformations tensors have no memory of their own
-        raise TypeError(f"{wanted} that holds numbers, got one that stands for others") from None
+    def add(first: int, last: int) -> bool:
+        return kernels.run_backward(*network, *arrays, first, last, g_in, g_rec, g_out, faults)
 
-
-def _finite(*weights: Array) -> None:
-    for name, array in zip(Weights._fields, weights, strict=True):
-        if not kernels.all_finite(array):
-            _checks.tensor(f"weights.{name}", torch.from_numpy(array), array.shape, "")  # raises
+    fine = all(kernels.all_finite(each) for each in given.values() if each.ndim == 2)
+    fine = fine and _side_by_side(add, len(z), len(g_in), p)
+    w_in, w_rec, w_out = _total(g_in), _total(g_rec), _total(g_out)
+    if not (fine and kernels.all_finite(w_in) and kernels.all_finite(w_rec) and kernels.all_finite(w_out)):
+        raise arguments.reason(p, {"run.z": _spikes(z, psi), "run.psi": psi, "inputs": x, **given}, faults)
+    return Gradients(w_in, w_rec, w_out)
 
 
 def _side_by_side(work: Callable[[int, int], bool], batch: int, groups: int, parameters: Parameters) -> bool:
@@ -449,43 +576,3 @@ def _total(sums: Array) -> Array:
         with np.errstate(all="ignore"):  # what is not finite is found later
             total = sums.sum(axis=0)
     return total
-
-
-_LARGE = {  # what may have been too large, by what is not finite then
-    kernels.VOLTAGE: ("the voltages", ("weights.w_in", "weights.w_rec")),
-    kernels.OUTPUT: ("the output", ("weights.w_out", "targets")),
-    kernels.SIGNAL: ("the learning signal", ("feedback", "weights.w_out", "targets")),
-    kernels.GRADIENT: ("the gradient", ("feedback", "weights.w_out", "targets", "signal", "output_signal")),
-}
-
-
-def _reason(parameters: Parameters, given: dict[str, Array], faults: NDArray[np.int8]) -> ValueError:
-    """Raise what is wrong with one of the arrays, or return what must have been too large.
-
-    `faults` are what the kernels have found in each trial; where they have found nothing, it is the gradient.
-    """
-    for name, array in given.items():
-        check = _checks.spikes if name in ("inputs", "run.z") else _checks.tensor
-        check(name, torch.from_numpy(array), array.shape, "")
-    fault = min((int(each) for each in faults if each), default=kernels.GRADIENT)
-    dtype, p = next(iter(given.values())).dtype, parameters
-
-    used = ("threshold", "beta", "dampening") if fault == kernels.PSI else ("beta",) if "signal" in given else ()
-    constants = {"threshold": p.threshold_per_neuron, "beta": p.beta_per_neuron, "dampening": (p.dampening,)}
-    for name in used:
-        for value in constants[name]:
-            if value > float(np.finfo(dtype).max) or (name == "threshold" and dtype.type(value) == 0):
-                return ValueError(f"{name} must be a number that {dtype} can hold, got {value:g}")
-    if fault == kernels.PSI:
-        return ValueError(
-            f"threshold must be large enough, beside beta and dampening, for u and ψ to be finite in {dtype}, got "
-            + ", ".join(f"{name} {min(values):g} to {max(values):g}" for name, values in constants.items())
-        )
-    what, names = _LARGE[fault]
-    largest = {name: float(np.abs(given[name]).max()) for name in names if name in given}
-    name = max(largest, key=lambda each: largest[each])
-    traces = fault == kernels.GRADIENT and "output_signal" not in given
-    growth = " (or beta, by which eligibility traces may grow)" if traces else ""
-    return ValueError(
-        f"{name}{growth} must be small enough for {what} to be finite in {dtype}, got entries up to {largest[name]:g}"
-    )

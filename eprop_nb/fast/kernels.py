@@ -256,6 +256,34 @@ def closed_form(network: Network, psi: Array, signal: Array, adjoint: Adjoint) -
 
 
 @compiled
+def full_adjoint(network: Network, to_senders: Array, psi: Array, signal: Array, adjoint: Adjoint) -> None:
+    """Do the same along all ways: BPTT, in which each spike also answers for what it does to the next step.
+
+    What a step owes its spikes is the learning signal of the closed form, found on the way: the signal that is given,
+    here the direct one, and by the later step Σ_j W_ij d_j through the synapses, −thr_i d_i through the reset.
+    `to_senders` is W^rec transposed, [post, pre], zero on the diagonal.
+    """
+    alpha, rho, beta, thr = network.alpha, network.rho, network.beta, network.threshold
+    rows, d, q, c = adjoint
+    n_rec = q.shape[0]
+    for k in range(psi.shape[0] - 1, -1, -1):
+        for i in range(n_rec):
+            c[i] = signal[k, i] - thr[i] * d[i]
+        for j in range(n_rec):
+            owed = d[j]
+            if owed != 0:
+                for i in range(n_rec):
+                    c[i] += to_senders[j, i] * owed
+        for j in range(q.shape[0]):
+            c[j] = psi[k, j] * (c[j] + q[j])
+        for j in range(q.shape[0]):
+            q[j] = rho[j] * q[j] - beta[j] * c[j]
+        for j in range(n_rec):
+            d[j] = alpha[j] * d[j] + c[j]
+            rows[k, j] = d[j]
+
+
+@compiled
 def blame(psi: Array, signal: Array) -> int:
     """Return what has made the adjoint d of a block infinite or NaN; 0 if it has grown so by itself.
 
@@ -599,37 +627,104 @@ def learn_online(
 
 
 @compiled
-def sum_closed_form(
+def run_forward(
     constants: Array,
     filters: Array,
     after_spike: int,
+    w_in: Array,
+    w_rec: Array,
+    w_out: Array,
+    inputs: Array,
+    first: int,
+    last: int,
+    z: Array,
+    psi: Array,
+    output: Array,
+    spike_counts: Array,
+    faults: Array,
+) -> bool:
+    """Simulate trials and keep what learning needs; `z` and `spike_counts` are 0 before."""
+    network = new_network(constants, filters, after_spike)
+    n_steps, n_in = inputs.shape[1:]
+    n_rec, n_out = w_out.shape
+    arrived, arrived_start = new_events(n_steps, n_in)
+    sent, sent_start = new_events(n_steps + 1, n_rec)
+    for trial in range(first, last):
+        neurons, free = np.zeros((6, n_rec), w_out.dtype), np.zeros(n_rec, np.int64)
+        if not list_spikes(inputs[trial], arrived, arrived_start):
+            faults[trial] = GIVEN
+            continue
+        forward(network, w_in, w_rec, 0, neurons, free, psi[trial], arrived, arrived_start, sent, sent_start)
+        faults[trial] = fault_of(neurons)
+        if faults[trial]:
+            continue
+        y = np.zeros(n_out, w_out.dtype)
+        read(network, w_out, y, sent, sent_start, output[trial])
+        if not all_finite(y):
+            faults[trial] = OUTPUT
+        for k in range(n_steps):
+            for s in range(sent_start[k + 1], sent_start[k + 2]):
+                z[trial, k, sent[s]] = 1
+                spike_counts[trial, sent[s]] += 1
+    return not np.any(faults[first:last])
+
+
+@compiled
+def run_backward(
+    constants: Array,
+    filters: Array,
+    after_spike: int,
+    to_senders: Array,
+    feedback: Array,
     inputs: Array,
     z: Array,
     psi: Array,
+    error: Array,
     signal: Array,
     first: int,
     last: int,
     g_in: Array,
     g_rec: Array,
+    g_out: Array,
     faults: Array,
 ) -> bool:
-    """Add the gradients of trials that have been simulated, for any learning signal [batch, time, n_rec]."""
+    """Add the gradients of trials that have been simulated.
+
+    The learning signal is the sum of what `feedback` [n_out, n_rec] makes of dE/dy, `error` [batch, time, n_out], and
+    of `signal` [batch, time, n_rec]; each of the two may be empty, with a last axis of length 0. If `to_senders` (see
+    `full_adjoint`) has rows, it is the direct part only, and the gradient is that of BPTT.
+    """
     network = new_network(constants, filters, after_spike)
     n_steps, n_rec = psi.shape[1:]
+    n_out = error.shape[2]
     arrived, arrived_start = new_events(n_steps, inputs.shape[2])
     sent, sent_start = new_events(n_steps + 1, n_rec)
+    reached, block = np.empty((n_steps, n_out), psi.dtype), np.zeros((BLOCK, n_rec), psi.dtype)
     for trial in range(first, last):
         group = ((trial + 1) * len(g_in) - 1) // len(inputs)
-        fine = all_finite(psi[trial]) and all_finite(signal[trial])
+        fine = all_finite(psi[trial]) and all_finite(error[trial]) and all_finite(signal[trial])
         fine &= list_spikes(inputs[trial], arrived, arrived_start)
         fine &= list_spikes(z[trial], sent, sent_start[1:])
         if not fine:
             faults[trial] = GIVEN
             continue
+        if n_out > 0:
+            reached[:] = error[trial]
+            reach(network, np.zeros(n_out, psi.dtype), reached)
+            scatter(reached, n_steps, sent, sent_start[1:], g_out[group])
         adjoint = new_adjoint(n_rec, psi)
         for begin in range((n_steps - 1) // BLOCK * BLOCK, -1, -BLOCK):
             end = min(begin + BLOCK, n_steps)
-            closed_form(network, psi[trial, begin:end], signal[trial, begin:end], adjoint)
+            if n_out > 0:
+                broadcast(feedback, reached[begin:end], block)
+            if signal.shape[2] > 0:
+                if n_out == 0:
+                    block[:] = 0
+                block[: end - begin] += signal[trial, begin:end]
+            if to_senders.shape[0] > 0:
+                full_adjoint(network, to_senders, psi[trial, begin:end], block, adjoint)
+            else:
+                closed_form(network, psi[trial, begin:end], block, adjoint)
             scatter(adjoint.rows, end - begin, arrived, arrived_start[begin:], g_in[group])
             scatter(adjoint.rows, end - begin, sent, sent_start[begin:], g_rec[group])
         no_self_connections(g_rec[group])

@@ -30,6 +30,11 @@ def good_calls() -> dict[str, dict[str, Any]]:
     of = {"parameters": P}
     return {
         "broadcast_gradients": of | {"weights": weights, "inputs": inputs, "targets": targets, "feedback": feedback},
+        "forward": of | {"weights": weights, "inputs": inputs},
+        "backward": of
+        | {"run": run, "inputs": inputs, "output_signal": targets, "feedback": feedback, "spike_signal": run.v},
+        "bptt_gradients": of
+        | {"weights": weights, "run": run, "inputs": inputs, "output_signal": targets, "spike_signal": run.v},
         "simulate": of | {"weights": weights, "inputs": inputs},
         "readout": of | {"weights": weights, "run": run},
         "eprop_gradients": of | {"run": run, "inputs": inputs, "signal": run.v},
@@ -147,7 +152,7 @@ def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     def called(*_: object) -> bool:
         raise AssertionError("the arguments must be looked at before any work is done")
 
-    for name in ("learn_closed_form", "learn_online", "sum_closed_form", "sum_online"):
+    for name in ("learn_closed_form", "learn_online", "run_forward", "run_backward", "sum_online"):
         monkeypatch.setattr(kernels, name, called)
     for name in ("run_trials", "read_trials", "sum_readout", "all_finite"):
         monkeypatch.setattr(kernels, name, called)

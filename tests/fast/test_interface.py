@@ -519,13 +519,16 @@ def test_each_method_is_computed_by_its_own_kernel(function: str, method: str, m
 
         return call
 
-    for name in ("learn_online", "learn_closed_form", "sum_online", "sum_closed_form"):
+    expected = {"broadcast_gradients": "learn_", "eprop_gradients": "sum_"}[function] + method
+    if expected == "sum_closed_form":
+        expected = "run_backward"
+    for name in ("learn_online", "learn_closed_form", "sum_online", "run_backward"):
         monkeypatch.setattr(kernels, name, listed(name))
     if function == "broadcast_gradients":
         fast.broadcast_gradients(p, weights, inputs, targets, method=method)
     else:
         fast.eprop_gradients(p, run, inputs, run.v, method)
-    assert called == [f"{'learn' if function == 'broadcast_gradients' else 'sum'}_{method}"]
+    assert called == [expected]
 
 
 @both
