@@ -23,7 +23,7 @@ LISTED = (PACKAGE, f"{PACKAGE}.fast")  # what `__all__` names there is public
 ROOMS = (f"{PACKAGE}.evidence", f"{PACKAGE}.display")  # so is what their modules define, if it has no underscore
 FOREIGN = (  # types of others: a link to their pages would ask the network, so these stay words
     *("Tensor", "torch.Tensor", "torch.dtype", "torch.device"),
-    *("Array", "ArrayLike", "FloatArray", "NDArray", "np.int64", "np.int_"),
+    *("Array", "ArrayLike", "FloatArray", "NDArray", "np.int64", "np.int_", "np.uint8"),
     *("numpy.dtype", "numpy.int64", "numpy.ndarray", "numpy.random._generator.Generator", "numpy.typing.ArrayLike"),
     *("Axes", "AxesImage", "matplotlib.axes._axes.Axes", "matplotlib.colorbar.Colorbar", "matplotlib.image.AxesImage"),
     *(f"collections.abc.{name}" for name in ("Callable", "Collection", "Iterable", "Sequence")),

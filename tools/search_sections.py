@@ -18,7 +18,7 @@ from bs4 import BeautifulSoup, Tag
 from sphinx.application import Sphinx
 
 LEFT_OUT = (
-    ".headerlink, script, style, svg, .cell_input, .toggle-details__summary, .ep-sliders, .widget-view, "
+    ".headerlink, script, style, svg, .cell_input, .toggle-details__summary, .ep-sliders, .ep-all, .widget-view, "
     ".viewcode-link, .ep-uses, .ep-tip"
 )
 END = re.compile(r"(?<=[.!?:])\s+(?=[A-ZΑ-Ωα-ω“\"(∑])")
@@ -57,8 +57,8 @@ def sections_of(html: str) -> list[dict[str, Any]]:
         return []
     for tag in article.select(LEFT_OUT):
         tag.decompose()
-    for tag in article.select(".math"):
-        tag.string = f" {plain_math(tag.get_text())} "
+    for tag in article.select("math[data-tex]"):
+        tag.string = f" {plain_math(str(tag['data-tex']))} "
     found = []
     for section in article.find_all("section"):
         above = [section, *section.find_parents("section")][::-1]
