@@ -24,6 +24,7 @@ ROOT = Path(__file__).parent.parent
 HTML = ROOT / "_build" / "html"
 PAGES = ["index", *(p.stem for p in sorted((ROOT / "book").glob("*.ipynb")) if p.stem != "index")]
 PAGES += [p.stem for p in sorted((ROOT / "book").glob("*.md"))]
+PAGES += [f"book/api/{p.stem}" for p in sorted((ROOT / "book" / "api").glob("*.md"))]
 SCHEMES, WIDTHS = ("light", "dark"), (1280, 390)
 PATIENCE = 120_000  # ms
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]

@@ -37,6 +37,7 @@ READ = f"""() => {{
   const words = e => e.textContent.replace(/\\s+/g, " ").trim(), figure = document.querySelector("{FIGURE}");
   const entries = [...document.querySelectorAll(".bd-links .caption-text, .bd-links a.reference")];
   return {{
+    title: words(document.querySelector(".logo__title")),
     contents: entries.map(e => words(e).replace(/^\\d+\\. /, "")),
     figure: figure.getAttribute("aria-label"),
     printed: figure.closest(".cell").querySelector("pre:not(.cell_input pre)").textContent.trim().split("\\n"),

@@ -15,7 +15,7 @@ import ipywidgets as widgets
 
 from eprop_nb.display.svg import STYLE, Frame
 
-MAX_FRAMES = 100  # of one view: at some 2 to 4 KB gzipped each, more would weigh more than the rest of a page
+MAX_FRAMES = 100  #: of one view: at some 2 to 4 KB gzipped each, more would weigh more than the rest of a page
 
 # ipywidgets 8 has a widget that shows one of its children. In version 7 it is that of tabs, without its bar.
 _Stack = getattr(widgets, "Stack", widgets.Tab)

@@ -42,6 +42,7 @@ def present() -> dict[str, Any]:
     (number,) = [k for k, words in enumerate(alternatives) if "the gradient by BPTT" in words]
     printed = [output.text for output in cells[number].outputs if output.output_type == "stream"]
     return {
+        "title": yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["title"],
         "contents": contents,
         "figure": alternatives[number],
         "printed": "".join(printed).strip().split("\n"),
