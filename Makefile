@@ -24,7 +24,7 @@ export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help book test lint units chapters summary mutants bench weigh verify serve live notebooks lock clean
-.PHONY: renew moved picture copies publish newest links way-out report dist release
+.PHONY: renew moved picture copies lowest publish newest links way-out report dist release
 
 help: ## say what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -95,8 +95,9 @@ verify: $(READY) ## hold the identity against BPTT on 10,000 random networks, fo
 serve: $(READY) ## serve the built pages on this machine
 	@$(BIN)/python tools/serve.py _build/html $(PORT)
 
+# As root, as in a container, JupyterLab starts only where it is told that this is meant.
 live: $(READY) ## open the chapters in JupyterLab
-	$(BIN)/jupyter lab --notebook-dir=book
+	$(BIN)/jupyter lab --ServerApp.root_dir=book $(if $(filter 0,$(shell id -u)),--allow-root)
 
 notebooks: $(READY) ## execute the committed chapters and write their outputs back
 	$(BIN)/python tools/notebooks.py
@@ -119,6 +120,9 @@ picture: book ## take the README's picture of the built book, where it shows som
 
 copies: $(READY) ## the chapters as they are launched, with a cell that installs the package
 	$(BIN)/python tools/copies.py _build/copies
+
+lowest: $(READY) ## run these copies with nothing but the package, and the lowest versions that it allows
+	TORCH=$(TORCH) $(BIN)/python tools/lowest.py
 
 publish: ## put these copies on the branch `notebooks`, where Colab finds them
 	$(PYTHON) tools/publish.py _build/copies notebooks
