@@ -53,8 +53,8 @@ FONTS = {  # they come with matplotlib, so that the book looks the same on every
     ("Book Mono", "italic", 400): "DejaVuSansMono-Oblique",
     ("Book Mono", "normal", 700): "DejaVuSansMono-Bold",
 }
-ON_PAPER = """<p class="on-paper">On a screen this figure has sliders. Here it is as they stand at first, and the results
-at all their positions follow.</p>"""
+ON_PAPER = """<p class="on-paper">On a screen this figure has sliders. Here it is as they stand at first, and the
+results at all their positions follow.</p>"""
 # MathJax draws each equation as a picture; its source is the text for those who cannot see it.
 MATHJAX = """window.MathJax = {
   options: {processHtmlClass: "math", ignoreHtmlClass: "book", enableMenu: false, enableAssistiveMml: false},
@@ -64,6 +64,7 @@ TYPESET = """async () => {
   await document.fonts.ready;
   const failed = [];
   for (const item of MathJax.startup.document.math) {
+    item.typesetRoot.querySelector("mjx-assistive-mml")?.remove();
     item.typesetRoot.setAttribute("role", "img");
     item.typesetRoot.setAttribute("aria-label", item.math.trim());
     if (item.typesetRoot.querySelector("[data-mml-node=merror]")) failed.push(item.math);
@@ -96,7 +97,9 @@ def contents(html: Path) -> list[Entry]:
     for item in listed.select(".bd-links .caption-text, .bd-links a.reference"):
         if item.name == "a":
             if not OUTSIDE.match(str(item["href"])):
-                found.append(Entry(posixpath.normpath(posixpath.join(posixpath.dirname(start), str(item["href"]))), part))
+                found.append(
+                    Entry(posixpath.normpath(posixpath.join(posixpath.dirname(start), str(item["href"]))), part)
+                )
                 part = ""
         else:
             part = item.get_text(strip=True)
@@ -119,17 +122,8 @@ def link(address: str, page: str, pages: Iterable[str], site: str) -> str:
     return urljoin(site, target) if site else ""
 
 
-def article(html: str, page: str, pages: Iterable[str], site: str = "") -> Tag:
-    """Return the article of a page as it stands in the document.
-
-    Raises
-    ------
-    BookError
-        If the page has none.
-    """
-    found = BeautifulSoup(html, "html.parser").find("article")
-    if not isinstance(found, Tag):
-        raise BookError(f"{page} must have an article, and has none")
+def lay_open(found: Tag) -> None:
+    """Make of what a page shows on a screen what it shows on paper: nothing folded, no buttons, TeX for MathJax."""
     for tag in found.select(LEFT_OUT):
         tag.decompose()
     for tag in found.select("math[data-tex]"):
@@ -148,6 +142,10 @@ def article(html: str, page: str, pages: Iterable[str], site: str = "") -> Tag:
             tag["class"] = "long"
     for tag in found.select(PLAIN):
         tag.unwrap()
+
+
+def move(found: Tag, page: str, pages: Iterable[str], site: str) -> None:
+    """Let the names and addresses in an article hold in the document: those of one page are not those of another."""
     for tag in found.find_all(True):
         if "id" in tag.attrs:
             tag["id"] = anchor(page, str(tag["id"]))
@@ -163,6 +161,21 @@ def article(html: str, page: str, pages: Iterable[str], site: str = "") -> Tag:
             tag["href"] = link(str(tag["href"]), page, pages, site)
             if not tag["href"]:
                 del tag["href"]
+
+
+def article(html: str, page: str, pages: Iterable[str], site: str = "") -> Tag:
+    """Return the article of a page as it stands in the document.
+
+    Raises
+    ------
+    BookError
+        If the page has none.
+    """
+    found = BeautifulSoup(html, "html.parser").find("article")
+    if not isinstance(found, Tag):
+        raise BookError(f"{page} must have an article, and has none")
+    lay_open(found)
+    move(found, page, pages, site)
     for level in range(5, 0, -1):  # a part stands above its chapters
         for tag in found.find_all(f"h{level}"):
             tag.name = f"h{level + 1}"
@@ -179,8 +192,8 @@ def text_of(tag: Tag) -> str:
 
 def headings(chapter: Tag) -> list[tuple[str, str]]:
     """Return where a chapter and its sections begin, and their titles."""
-    sections = [section for section in chapter.find_all("section") if section.find(re.compile("^h[23]$"), recursive=False)]
-    found = [(str(each["id"]), text_of(each.find(re.compile("^h[23]$"), recursive=False))) for each in sections]
+    titles = [(each["id"], each.find(re.compile("^h[23]$"), recursive=False)) for each in chapter.find_all("section")]
+    found = [(str(place), text_of(title)) for place, title in titles if isinstance(title, Tag)]
     if not found:
         raise BookError(f"{chapter['id']} must have a title, and has none")
     return [(str(chapter["id"]), found[0][1]), *found[1:]]
@@ -258,7 +271,9 @@ def compose(html: Path, site: str = "", numbers: Mapping[str, int] | None = None
             chapter.insert(0, BeautifulSoup(f'<h1 class="part">{escape(part)}</h1>', "html.parser"))
     first = BeautifulSoup(texts[pages[0]], "html.parser")
     styles = [str(tag["href"]).partition("?")[0] for tag in first.select("head link[rel=stylesheet]")]
-    styles_of_frames = {str(tag) for text in texts.values() for tag in BeautifulSoup(text, "html.parser").select("head > style")}
+    styles_of_frames = {
+        str(tag) for text in texts.values() for tag in BeautifulSoup(text, "html.parser").select("head > style")
+    }
     sheets = [posixpath.normpath(posixpath.join(posixpath.dirname(pages[0]), sheet)) for sheet in styles]
     settings = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     title, author = escape(settings["title"]), escape(settings["author"])
@@ -312,10 +327,8 @@ def dated(pdf: bytes, date: str) -> bytes:
 
 def offer(page: str, words: str) -> str:
     """Return a page with a link to the PDF, in the place that is there for it."""
-    return PLACE.sub(
-        lambda found: f'{found[1]}<p class="ep-pdf"><a href="{escape(found[2])}">The whole book as a PDF</a> {words}</p>{found[3]}',
-        page,
-    )
+    link_to_it = '<p class="ep-pdf"><a href="{}">The whole book as a PDF</a> {}</p>'
+    return PLACE.sub(lambda found: found[1] + link_to_it.format(escape(found[2]), words) + found[3], page)
 
 
 def main(html: Path) -> None:
