@@ -19,7 +19,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
 import browser
@@ -27,7 +27,8 @@ import matplotlib as mpl
 import yaml
 from bs4 import BeautifulSoup, Tag
 from playwright.sync_api import Page, sync_playwright
-from pypdf import PdfReader
+from pypdf import PdfReader, PdfWriter
+from pypdf.generic import NameObject, TextStringObject
 
 from eprop_nb import __version__
 
@@ -325,6 +326,33 @@ def dated(pdf: bytes, date: str) -> bytes:
     return DATE.sub(lambda found: found[1] + moment + found[2], pdf) if date else pdf
 
 
+def said_twice(document: str) -> dict[str, str]:
+    """Return the titles of a document by what Chromium makes of one that stands at the top of a page: it is doubled."""
+    found = {}
+    for tag in BeautifulSoup(document, "html.parser").find_all(re.compile("^h[1-6]$")):
+        words = text_of(tag)
+        number = tag.select_one(".section-number")
+        first = f"{text_of(number)} " if number else ""
+        rest = words.removeprefix(first)
+        found |= {words + words: words, first + first + rest + rest: words}
+    return found
+
+
+def with_titles_once(pdf: bytes, doubled: Mapping[str, str]) -> bytes:
+    """Return the PDF with each title of its outline said once."""
+    writer = PdfWriter(clone_from=io.BytesIO(pdf))
+    waiting = [writer.root_object["/Outlines"]]
+    while waiting:
+        entry: Any = waiting.pop().get_object()
+        words = " ".join(str(entry.get("/Title", "")).split())
+        if words in doubled:
+            entry[NameObject("/Title")] = TextStringObject(doubled[words])
+        waiting += [entry[key] for key in ("/First", "/Next") if key in entry]
+    target = io.BytesIO()
+    writer.write(target)
+    return target.getvalue()
+
+
 def offer(page: str, words: str) -> str:
     """Return a page with a link to the PDF, in the place that is there for it."""
     link_to_it = '<p class="ep-pdf"><a href="{}">The whole book as a PDF</a> {}</p>'
@@ -343,10 +371,12 @@ def main(html: Path) -> None:
         page = chromium.new_page()
         page.set_default_timeout(browser.PATIENCE)
         numbers = page_numbers(printed(page, compose(html, site), html))
-        pdf = printed(page, compose(html, site, numbers), html)
+        document = compose(html, site, numbers)
+        pdf = printed(page, document, html)
         chromium.close()
     if page_numbers(pdf) != numbers:
         raise BookError("the numbers in the table of contents have moved the pages")
+    pdf = with_titles_once(pdf, said_twice(document))
     (html / NAME).write_bytes(dated(pdf, edition()[1]))
     words = f"({len(PdfReader(html / NAME).pages)} pages, {len(pdf) / 1e6:.0f} MB)"
     for each in html.rglob("*.html"):
