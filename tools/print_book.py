@@ -328,7 +328,7 @@ def dated(pdf: bytes, date: str) -> bytes:
 
 def said_twice(document: str) -> dict[str, str]:
     """Return the titles of a document by what Chromium makes of one that stands at the top of a page: it is doubled."""
-    found = {}
+    found: dict[str, str] = {}
     for tag in BeautifulSoup(document, "html.parser").find_all(re.compile("^h[1-6]$")):
         words = text_of(tag)
         number = tag.select_one(".section-number")
