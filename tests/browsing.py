@@ -89,6 +89,11 @@ def labels(chapter: str) -> list[list[str]]:
 WITH_SLIDERS = [name for name in PAGES if labels(name)]
 
 
+def address_of(site: str, name: str) -> str:
+    """Return the address of a page: of a chapter by its name alone, of the others by their path."""
+    return f"{site}{name}.html" if "/" in name or name == "search" else f"{site}book/{name}.html"
+
+
 @contextmanager
 def opened(browser: Browser, site: str, name: str, scheme: str, width: int) -> Iterator[tuple[Page, list[str]]]:
     """Open a page; yield it with the list of what goes wrong in it. All that would leave the machine is refused."""
@@ -113,7 +118,7 @@ def opened(browser: Browser, site: str, name: str, scheme: str, width: int) -> I
     page.on("pageerror", lambda error: troubles.append(f"script error: {error}"))
     page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
     page.on("response", lambda r: troubles.append(f"{r.status} {r.url}") if r.status >= 400 else None)
-    page.goto(f"{site}{name}.html" if "/" in name or name == "search" else f"{site}book/{name}.html")
+    page.goto(address_of(site, name))
     page.add_style_tag(content=STILL)
     page.wait_for_load_state("networkidle")
     page.wait_for_function("window.MathJax?.startup?.promise?.then(() => true) ?? true")
