@@ -109,7 +109,7 @@ def test_code_that_looks_like_an_equation_is_left_alone() -> None:
 
 def equations() -> list[Any]:
     """Return the displayed equations of the chapters, each once."""
-    found = {}
+    found: dict[str, str] = {}
     for path in sorted(BOOK.glob("*.ipynb")):
         for cell in nbformat.read(path, as_version=4).cells:
             if cell.cell_type == "markdown":
