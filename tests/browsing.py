@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import http.server
 import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,8 @@ from typing import Any, TypeVar
 
 import nbformat
 import pytest
+from browser import FLAGS, NAMES, STILL, executable
+from browser import PATIENCE as PATIENCE
 from playwright.sync_api import Browser, Page, Request, Route, sync_playwright
 
 ROOT = Path(__file__).parent.parent
@@ -26,9 +27,6 @@ PAGES = ["index", *(p.stem for p in sorted((ROOT / "book").glob("*.ipynb")) if p
 PAGES += [p.stem for p in sorted((ROOT / "book").glob("*.md"))]
 PAGES += [f"book/api/{p.stem}" for p in sorted((ROOT / "book" / "api").glob("*.md"))]
 SCHEMES, WIDTHS = ("light", "dark"), (1280, 390)
-PATIENCE = 120_000  # ms
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-STILL = "*,*::before,*::after{transition:none!important;animation:none!important;scroll-behavior:auto!important}"
 
 _Value = TypeVar("_Value")
 
@@ -45,10 +43,9 @@ def started() -> Iterator[Browser]:
     """Start the machine's own Chromium; with BROWSER=no in the environment the pages are left out, whatever CI says."""
     if os.environ.get("BROWSER") == "no":
         pytest.skip("BROWSER=no: the pages are not looked at in a browser")
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    path = next(filter(None, map(shutil.which, names)), None)
+    path = executable()
     if path is None:
-        missing(f"no browser was found: none of {', '.join(names)} is installed")
+        missing(f"no browser was found: none of {', '.join(NAMES)} is installed")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=[*FLAGS, "--disable-sync"], timeout=PATIENCE)
         yield browser

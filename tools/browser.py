@@ -1,4 +1,4 @@
-"""Chromium as this machine has it: where it is, and how it is started, so that pages come out the same each time."""
+"""Chromium as this machine has it: where it is, and how it is started for pages that come out the same each time."""
 
 from __future__ import annotations
 

@@ -19,11 +19,12 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 PACKAGE = "eprop_nb"
-LISTED = (PACKAGE, f"{PACKAGE}.fast")  # what `__all__` names there is public
-ROOMS = (f"{PACKAGE}.evidence", f"{PACKAGE}.display")  # so is what their modules define, if it has no underscore
+LISTED = (PACKAGE, f"{PACKAGE}.fast", f"{PACKAGE}.learning")  # what `__all__` names there is public
+# so is what the modules that are named in these rooms' `__all__` define, if it has no underscore
+ROOMS = (f"{PACKAGE}.evidence", f"{PACKAGE}.display", f"{PACKAGE}.learning")
 FOREIGN = (  # types of others: a link to their pages would ask the network, so these stay words
     *("Tensor", "torch.Tensor", "torch.dtype", "torch.device"),
-    *("Array", "ArrayLike", "FloatArray", "NDArray", "np.int64", "np.int_"),
+    *("Array", "ArrayLike", "FloatArray", "NDArray", "np.int64", "np.int_", "np.uint8"),
     *("numpy.dtype", "numpy.int64", "numpy.ndarray", "numpy.random._generator.Generator", "numpy.typing.ArrayLike"),
     *("Axes", "AxesImage", "matplotlib.axes._axes.Axes", "matplotlib.colorbar.Colorbar", "matplotlib.image.AxesImage"),
     *(f"collections.abc.{name}" for name in ("Callable", "Collection", "Iterable", "Sequence")),
@@ -41,9 +42,10 @@ def public() -> dict[str, Any]:
     """Return what the package offers, by the name that one writes to use it."""
     found: dict[str, Any] = {}
     for module in map(importlib.import_module, LISTED):
-        found |= {f"{module.__name__}.{name}": getattr(module, name) for name in module.__all__}
+        offered = {f"{module.__name__}.{name}": getattr(module, name) for name in module.__all__}
+        found |= {name: value for name, value in offered.items() if not inspect.ismodule(value)}
     for room in map(importlib.import_module, ROOMS):
-        for module in (getattr(room, name) for name in room.__all__):
+        for module in filter(inspect.ismodule, (getattr(room, name) for name in room.__all__)):
             for name, value in vars(module).items():
                 own = getattr(value, "__module__", None) == module.__name__
                 if own and not name.startswith("_") and (inspect.isclass(value) or inspect.isfunction(value)):

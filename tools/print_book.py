@@ -37,7 +37,7 @@ SHEET = Path(__file__).with_suffix(".css")
 LEFT_OUT = (
     ".headerlink, script, noscript, button, .sd-summary-state-marker, details.hide > summary, a:has(> .viewcode-link)"
 )
-TITLES = "section > h2, section > h3"
+TITLE = re.compile("^h[23]$")
 PLAIN = "pre .n, pre .nn, pre .o, pre .p, pre .w"  # as the words around it; a reader of the PDF would stop at each
 TOGETHER = 24  # lines of code that may not be parted by the end of a page
 REFERRING = ("aria-labelledby", "aria-describedby", "for")
@@ -130,7 +130,7 @@ def link(address: str, page: str, pages: Container[str], site: str) -> str:
     return urljoin(site, target) if site else ""
 
 
-def unfold(chapter: Tag) -> None:
+def lay_open(chapter: Tag) -> None:
     """Leave out what only a screen can use, and show all that is folded; equations become what MathJax reads."""
     for tag in chapter.select(LEFT_OUT):
         tag.decompose()
@@ -152,8 +152,8 @@ def unfold(chapter: Tag) -> None:
             tag.name = f"h{level + 1}"
 
 
-def rename(chapter: Tag, page: str) -> None:
-    """Give the places of a chapter names that no other chapter has, also where its pictures refer to them."""
+def move(chapter: Tag, page: str, pages: Container[str], site: str) -> None:
+    """Let the names and addresses in a chapter hold in the document: those of one page are not those of another."""
     for tag in chapter.select("[id]"):
         tag["id"] = anchor(page, str(tag["id"]))
     for name in REFERRING:
@@ -163,6 +163,13 @@ def rename(chapter: Tag, page: str) -> None:
         for name, value in tag.attrs.items():
             if "url(#" in str(value):
                 tag[name] = str(value).replace("url(#", f"url(#{anchor(page)}--")
+    for tag in chapter.select("[src]"):
+        if not OUTSIDE.match(str(tag["src"])):
+            tag["src"] = beside(str(tag["src"]), page)
+    for tag in chapter.select("[href]"):
+        tag["href"] = link(str(tag["href"]), page, pages, site)
+        if not tag["href"]:
+            del tag["href"]
 
 
 def article(html: BeautifulSoup, page: str, pages: Container[str], site: str = "") -> Tag:
@@ -176,15 +183,8 @@ def article(html: BeautifulSoup, page: str, pages: Container[str], site: str = "
     found = html.find("article")
     if not isinstance(found, Tag):
         raise BookError(f"{page} must have an article, and has none")
-    unfold(found)
-    rename(found, page)
-    for tag in found.select("[src]"):
-        if not OUTSIDE.match(str(tag["src"])):
-            tag["src"] = beside(str(tag["src"]), page)
-    for tag in found.select("[href]"):
-        tag["href"] = link(str(tag["href"]), page, pages, site)
-        if not tag["href"]:
-            del tag["href"]
+    lay_open(found)
+    move(found, page, pages, site)
     found.name = "section"
     found["class"] = "chapter bd-article"
     found["id"] = anchor(page)
@@ -290,9 +290,10 @@ def compose(html: Path, site: str = "") -> Book:
     entries = contents(html)
     pages = [entry.page for entry in entries]
     texts = {page: BeautifulSoup((html / page).read_text(encoding="utf-8"), "html.parser") for page in pages}
-    sheets, frames = [], {}
+    sheets: list[str] = []
+    frames: dict[str, None] = {}  # the rules for the frames of sliders, each once
     for page, text in texts.items():
-        frames |= {str(tag): None for tag in text.select("head > style")}  # of the frames of sliders
+        frames |= {str(tag): None for tag in text.select("head > style")}
         if page == pages[0]:
             sheets = [beside(str(tag["href"]), page) for tag in text.select("head > link[rel=stylesheet]")]
     chapters = [(entry.part, article(texts[entry.page], entry.page, pages, site)) for entry in entries]

@@ -223,8 +223,8 @@ def backward(
     ----------
     parameters : Parameters
         The network.
-    run : Run or Simulation
-        The trials, from `forward`, or from a simulation.
+    run : Run
+        The trials, from `forward`; those of a simulation are taken as well.
     inputs : array or Tensor
         The input spikes of the trials, 0 or 1, [batch, time, n_in].
     output_signal : array or Tensor
