@@ -64,17 +64,24 @@ ON_PAPER = (
 MATHJAX = """window.MathJax = {
   options: {processHtmlClass: "math", ignoreHtmlClass: "book", enableMenu: false, enableAssistiveMml: false},
 };"""
+COLUMN = 627  # pixels: 166 mm, what print_book.css leaves of a page for its text
+# Returns what cannot be printed as it is, in words: equations that are no TeX, and what is wider than the column.
 TYPESET = """async () => {
   await MathJax.startup.promise;
   await document.fonts.ready;
-  const failed = [];
+  const wrong = [];
   for (const item of MathJax.startup.document.math) {
     item.typesetRoot.querySelector("mjx-assistive-mml")?.remove();
     item.typesetRoot.setAttribute("role", "img");
     item.typesetRoot.setAttribute("aria-label", item.math.trim());
-    if (item.typesetRoot.querySelector("[data-mml-node=merror]")) failed.push(item.math);
+    if (item.typesetRoot.querySelector("[data-mml-node=merror]")) wrong.push(`not to be read: ${item.math}`);
   }
-  return failed;
+  for (const each of document.querySelectorAll("main :is(p, pre, table, img, dt, dd, li, h1, h2, h3, h4, svg)")) {
+    const tooWide = each.getBoundingClientRect().right > innerWidth + 1 || each.scrollWidth > each.clientWidth + 1;
+    if (tooWide && !each.parentElement.closest("svg") && each.clientWidth)
+      wrong.push(`too wide: ${each.textContent.trim().slice(0, 60)} in ${each.closest("[id]")?.id}`);
+  }
+  return wrong;
 }"""
 
 
@@ -324,9 +331,9 @@ def printed(page: Page, document: str, html: Path) -> bytes:
     try:
         path.write_text(document, encoding="utf-8")
         page.goto(path.resolve().as_uri())
-        failed = page.evaluate(TYPESET)
-        if failed:
-            raise BookError(f"these equations cannot be set: {failed}")
+        wrong = page.evaluate(TYPESET)
+        if wrong:
+            raise BookError("this cannot be printed:\n" + "\n".join(wrong))
         return page.pdf(prefer_css_page_size=True, print_background=True, tagged=True, outline=True)
     finally:
         path.unlink()
@@ -364,7 +371,8 @@ def main(html: Path) -> None:
     site = os.environ.get("BOOK_URL", "").strip()
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=browser.FLAGS, timeout=browser.PATIENCE)
-        page = chromium.new_page()
+        page = chromium.new_page(viewport={"width": COLUMN, "height": 900}, color_scheme="light")
+        page.emulate_media(media="print")
         page.set_default_timeout(browser.PATIENCE)
         book = compose(html, site)
         numbers = page_numbers(printed(page, book.document({}), html))
