@@ -17,8 +17,7 @@ from typing import Any, TypeVar
 
 import nbformat
 import pytest
-from browser import FLAGS, NAMES, STILL, executable
-from browser import PATIENCE as PATIENCE
+from browser import FLAGS, NAMES, PATIENCE, STILL, executable
 from playwright.sync_api import Browser, Page, Request, Route, sync_playwright
 
 ROOT = Path(__file__).parent.parent

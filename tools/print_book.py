@@ -19,7 +19,7 @@ import sys
 from collections.abc import Container, Iterable, Mapping
 from html import escape
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
 import browser
@@ -27,7 +27,8 @@ import matplotlib as mpl
 import yaml
 from bs4 import BeautifulSoup, Tag
 from playwright.sync_api import Page, sync_playwright
-from pypdf import PdfReader
+from pypdf import PdfReader, PdfWriter
+from pypdf.generic import NameObject, TextStringObject
 
 from eprop_nb import __version__
 
@@ -37,6 +38,7 @@ SHEET = Path(__file__).with_suffix(".css")
 LEFT_OUT = (
     ".headerlink, script, noscript, button, .sd-summary-state-marker, details.hide > summary, a:has(> .viewcode-link)"
 )
+CONTENTS = "Contents"
 TITLE = re.compile("^h[23]$")
 PLAIN = "pre .n, pre .nn, pre .o, pre .p, pre .w"  # as the words around it; a reader of the PDF would stop at each
 TOGETHER = 24  # lines of code that may not be parted by the end of a page
@@ -198,17 +200,15 @@ def article(html: BeautifulSoup, page: str, pages: Container[str], site: str = "
     return found
 
 
-def words(tag: Tag) -> str:
+def text_of(tag: Tag) -> str:
     """Return the words of a heading, with simple spaces."""
     return " ".join(tag.get_text().split())
 
 
 def headings(chapter: Tag) -> list[tuple[str, str]]:
     """Return where a chapter and its sections begin, and their titles."""
-    sections = [
-        section for section in chapter.find_all("section") if section.find(re.compile("^h[23]$"), recursive=False)
-    ]
-    found = [(str(each["id"]), words(each.find(re.compile("^h[23]$"), recursive=False))) for each in sections]
+    titles = [(each["id"], each.find(TITLE, recursive=False)) for each in chapter.find_all("section")]
+    found = [(str(place), text_of(title)) for place, title in titles if isinstance(title, Tag)]
     if not found:
         raise BookError(f"{chapter['id']} must have a title, and has none")
     return [(str(chapter["id"]), found[0][1]), *found[1:]]
@@ -227,7 +227,7 @@ def table_of_contents(chapters: Iterable[tuple[str, Tag]], numbers: Mapping[str,
         inner = "".join(f"<li>{line(*each)}</li>" for each in sections)
         above = f'<p class="part">{escape(part)}</p>' if part else ""
         lines.append(f"<li>{above}{line(*whole)}{f'<ol>{inner}</ol>' if inner else ''}</li>")
-    return f'<nav class="book-contents" aria-label="Contents"><h1>Contents</h1><ol>{"".join(lines)}</ol></nav>'
+    return f'<nav class="book-contents" aria-label="{CONTENTS}"><h1>{CONTENTS}</h1><ol>{"".join(lines)}</ol></nav>'
 
 
 def running_heads(chapters: Iterable[tuple[str, Tag]]) -> str:
@@ -352,6 +352,32 @@ def dated(pdf: bytes, date: str) -> bytes:
     return DATE.sub(lambda found: found[1] + moment + found[2], pdf) if date else pdf
 
 
+def said_twice(chapters: Iterable[Tag]) -> dict[str, str]:
+    """Return the titles of chapters by what Chromium makes of one that stands at the top of a page: it is doubled."""
+    found = {2 * CONTENTS: CONTENTS}
+    for tag in (title for chapter in chapters for title in chapter.find_all(re.compile("^h[1-6]$"))):
+        title, number = text_of(tag), tag.select_one(".section-number")
+        first = f"{text_of(number)} " if number else ""
+        rest = title.removeprefix(first)
+        found |= {2 * title: title, 2 * first + 2 * rest: title}
+    return found
+
+
+def with_titles_once(pdf: bytes, doubled: Mapping[str, str]) -> bytes:
+    """Return the PDF with each title of its outline said once."""
+    writer = PdfWriter(clone_from=io.BytesIO(pdf))
+    waiting = [writer.root_object["/Outlines"]]
+    while waiting:
+        entry: Any = waiting.pop().get_object()
+        words = " ".join(str(entry.get("/Title", "")).split())
+        if words in doubled:
+            entry[NameObject("/Title")] = TextStringObject(doubled[words])
+        waiting += [entry[key] for key in ("/First", "/Next") if key in entry]
+    target = io.BytesIO()
+    writer.write(target)
+    return target.getvalue()
+
+
 def offer(page: str, size: str) -> str:
     """Return a page with a link to the PDF, in the place that is there for it."""
 
@@ -380,6 +406,7 @@ def main(html: Path) -> None:
         chromium.close()
     if page_numbers(pdf) != numbers:
         raise BookError("the numbers in the table of contents have moved the pages")
+    pdf = with_titles_once(pdf, said_twice(chapter for _, chapter in book.chapters))
     (html / NAME).write_bytes(dated(pdf, edition()[1]))
     size = f"{len(PdfReader(html / NAME).pages)} pages, {len(pdf) / 1e6:.0f} MB"
     for each in html.rglob("*.html"):

@@ -20,7 +20,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import PAGES, PATIENCE, SCHEMES, WIDTHS, WITH_SLIDERS, labels, opened, until
+from browser import PATIENCE
+from browsing import PAGES, SCHEMES, WIDTHS, WITH_SLIDERS, labels, opened, until
 from playwright.sync_api import Browser, Locator, Page
 from playwright.sync_api import TimeoutError as NotInTimeError
 

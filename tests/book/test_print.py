@@ -53,7 +53,7 @@ def outline(entries: Iterable[Any]) -> Iterator[str]:
 
 
 def test_the_pdf_is_tagged_and_has_an_outline_of_all_chapters_and_sections(pdf: PdfReader) -> None:
-    root = pdf.trailer["/Root"]
+    root: Any = pdf.trailer["/Root"]
     assert root["/MarkInfo"]["/Marked"]
     assert root["/StructTreeRoot"]
     assert root["/Lang"]

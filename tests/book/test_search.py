@@ -6,7 +6,8 @@ import json
 from typing import NamedTuple
 
 import pytest
-from browsing import HTML, PATIENCE
+from browser import PATIENCE
+from browsing import HTML
 from playwright.sync_api import Browser
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from browsing import PAGES, PATIENCE, STILL, WIDTHS, WITH_SLIDERS, labels, until
+from browser import PATIENCE, STILL
+from browsing import PAGES, WIDTHS, WITH_SLIDERS, labels, until
 from playwright.sync_api import Browser, Locator, Page, Route
 
 LATE = re.compile(r"/(mathjax|html-manager)/")  # what sets equations, and what makes sliders
