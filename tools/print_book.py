@@ -74,8 +74,10 @@ TYPESET = """async () => {
   const wrong = [];
   for (const item of MathJax.startup.document.math) {
     item.typesetRoot.querySelector("mjx-assistive-mml")?.remove();
-    item.typesetRoot.setAttribute("role", "img");
-    item.typesetRoot.setAttribute("aria-label", item.math.trim());
+    const picture = item.typesetRoot.querySelector("svg");
+    picture.removeAttribute("aria-hidden");
+    picture.setAttribute("role", "img");
+    picture.setAttribute("aria-label", item.math.trim());
     if (item.typesetRoot.querySelector("[data-mml-node=merror]")) wrong.push(`not to be read: ${item.math}`);
   }
   for (const each of document.querySelectorAll("main :is(p, pre, table, img, dt, dd, li, h1, h2, h3, h4, svg)")) {
