@@ -16,7 +16,7 @@ import posixpath
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,7 +35,11 @@ from eprop_nb import __version__
 ROOT = Path(__file__).parent.parent
 NAME = "e-prop.pdf"
 SHEET = Path(__file__).with_suffix(".css")
-LEFT_OUT = ".headerlink, script, noscript, button, .sd-summary-state-marker"
+LEFT_OUT = (
+    ".headerlink, script, noscript, button, .sd-summary-state-marker, details.hide > summary, a:has(> .viewcode-link)"
+)
+CONTENTS = "Contents"
+TITLE = re.compile("^h[23]$")
 PLAIN = "pre .n, pre .nn, pre .o, pre .p, pre .w"  # as the words around it; a reader of the PDF would stop at each
 TOGETHER = 24  # lines of code that may not be parted by the end of a page
 REFERRING = ("aria-labelledby", "aria-describedby", "for")
@@ -54,23 +58,34 @@ FONTS = {  # they come with matplotlib, so that the book looks the same on every
     ("Book Mono", "italic", 400): "DejaVuSansMono-Oblique",
     ("Book Mono", "normal", 700): "DejaVuSansMono-Bold",
 }
-ON_PAPER = """<p class="on-paper">On a screen this figure has sliders. Here it is as they stand at first, and the
-results at all their positions follow.</p>"""
+ON_PAPER = (
+    '<p class="on-paper">On a screen this figure has sliders. Here it is as they stand at first; the results at all '
+    "positions follow.</p>"
+)
 # MathJax draws each equation as a picture; its source is the text for those who cannot see it.
 MATHJAX = """window.MathJax = {
   options: {processHtmlClass: "math", ignoreHtmlClass: "book", enableMenu: false, enableAssistiveMml: false},
 };"""
+COLUMN = 627  # pixels: 166 mm, what print_book.css leaves of a page for its text
+# Returns what cannot be printed as it is, in words: equations that are no TeX, and what is wider than the column.
 TYPESET = """async () => {
   await MathJax.startup.promise;
   await document.fonts.ready;
-  const failed = [];
+  const wrong = [];
   for (const item of MathJax.startup.document.math) {
     item.typesetRoot.querySelector("mjx-assistive-mml")?.remove();
-    item.typesetRoot.setAttribute("role", "img");
-    item.typesetRoot.setAttribute("aria-label", item.math.trim());
-    if (item.typesetRoot.querySelector("[data-mml-node=merror]")) failed.push(item.math);
+    const picture = item.typesetRoot.querySelector("svg");
+    picture.removeAttribute("aria-hidden");
+    picture.setAttribute("role", "img");
+    picture.setAttribute("aria-label", item.math.trim());
+    if (item.typesetRoot.querySelector("[data-mml-node=merror]")) wrong.push(`not to be read: ${item.math}`);
   }
-  return failed;
+  for (const each of document.querySelectorAll("main :is(p, pre, table, img, dt, dd, li, h1, h2, h3, h4, svg)")) {
+    const tooWide = each.getBoundingClientRect().right > innerWidth + 1 || each.scrollWidth > each.clientWidth + 1;
+    if (tooWide && !each.parentElement.closest("svg") && each.clientWidth)
+      wrong.push(`too wide: ${each.textContent.trim().slice(0, 60)} in ${each.closest("[id]")?.id}`);
+  }
+  return wrong;
 }"""
 
 
@@ -98,9 +113,7 @@ def contents(html: Path) -> list[Entry]:
     for item in listed.select(".bd-links .caption-text, .bd-links a.reference"):
         if item.name == "a":
             if not OUTSIDE.match(str(item["href"])):
-                found.append(
-                    Entry(posixpath.normpath(posixpath.join(posixpath.dirname(start), str(item["href"]))), part)
-                )
+                found.append(Entry(start if item["href"] == "#" else beside(str(item["href"]), start), part))
                 part = ""
         else:
             part = item.get_text(strip=True)
@@ -112,74 +125,77 @@ def anchor(page: str, place: str = "") -> str:
     return re.sub(r"\W", "-", page.removesuffix(".html")) + (f"--{place}" if place else "")
 
 
-def link(address: str, page: str, pages: Iterable[str], site: str) -> str:
+def beside(address: str, page: str) -> str:
+    """Return where a relative address in a page leads, from the root of the site."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(page), address.partition("?")[0]))
+
+
+def link(address: str, page: str, pages: Container[str], site: str) -> str:
     """Return what a link of a page is in the document; "" if it leads to what the document has not."""
     if OUTSIDE.match(address):
         return address
     path, _, place = address.partition("#")
-    target = posixpath.normpath(posixpath.join(posixpath.dirname(page), path)) if path else page
+    target = beside(path, page) if path else page
     if target in pages:
         return "#" + anchor(target, place)
     return urljoin(site, target) if site else ""
 
 
-def lay_open(found: Tag) -> None:
-    """Make of what a page shows on a screen what it shows on paper: nothing folded, no buttons, TeX for MathJax."""
-    for tag in found.select(LEFT_OUT):
+def lay_open(chapter: Tag) -> None:
+    """Leave out what only a screen can use, and show all that is folded; equations become what MathJax reads."""
+    for tag in chapter.select(LEFT_OUT):
         tag.decompose()
-    for tag in found.select("math[data-tex]"):
+    for tag in chapter.select("math[data-tex]"):
         tag.replace_with(str(tag["data-tex"]))
-    for tag in found.select(".ep-first"):
+    for tag in chapter.select(".ep-first"):
         tag.insert_before(BeautifulSoup(ON_PAPER, "html.parser"))
-    for tag in found.select("details"):
-        if "hide" in tag.get_attribute_list("class"):  # code: it needs no line that says so
-            if tag.summary:
-                tag.summary.decompose()
-            tag.unwrap()
-        else:
-            tag["open"] = ""
-    for tag in found.select("pre"):
+    for tag in chapter.select("details"):
+        tag["open"] = ""
+    for tag in chapter.select("details.hide"):  # code
+        tag.unwrap()
+    for tag in chapter.select("pre"):
         if tag.get_text().count("\n") > TOGETHER:
             tag["class"] = "long"
-    for tag in found.select(PLAIN):
+    for tag in chapter.select(PLAIN):
         tag.unwrap()
+    for level in range(5, 0, -1):  # a part stands above its chapters
+        for tag in chapter.find_all(f"h{level}"):
+            tag.name = f"h{level + 1}"
 
 
-def move(found: Tag, page: str, pages: Iterable[str], site: str) -> None:
-    """Let the names and addresses in an article hold in the document: those of one page are not those of another."""
-    for tag in found.find_all(True):
-        if "id" in tag.attrs:
-            tag["id"] = anchor(page, str(tag["id"]))
-        for name in REFERRING:
-            if name in tag.attrs:
-                tag[name] = " ".join(anchor(page, each) for each in str(tag[name]).split())
-        for name in ("clip-path", "fill", "stroke", "style", "marker-end", "filter", "mask"):
-            if "url(#" in str(tag.get(name, "")):
-                tag[name] = str(tag[name]).replace("url(#", f"url(#{anchor(page)}--")
-        if "src" in tag.attrs and not OUTSIDE.match(str(tag["src"])):
-            tag["src"] = posixpath.normpath(posixpath.join(posixpath.dirname(page), str(tag["src"])))
-        if "href" in tag.attrs:
-            tag["href"] = link(str(tag["href"]), page, pages, site)
-            if not tag["href"]:
-                del tag["href"]
+def move(chapter: Tag, page: str, pages: Container[str], site: str) -> None:
+    """Let the names and addresses in a chapter hold in the document: those of one page are not those of another."""
+    for tag in chapter.select("[id]"):
+        tag["id"] = anchor(page, str(tag["id"]))
+    for name in REFERRING:
+        for tag in chapter.select(f"[{name}]"):
+            tag[name] = " ".join(anchor(page, each) for each in str(tag[name]).split())
+    for tag in chapter.select("svg *"):
+        for name, value in tag.attrs.items():
+            if "url(#" in str(value):
+                tag[name] = str(value).replace("url(#", f"url(#{anchor(page)}--")
+    for tag in chapter.select("[src]"):
+        if not OUTSIDE.match(str(tag["src"])):
+            tag["src"] = beside(str(tag["src"]), page)
+    for tag in chapter.select("[href]"):
+        tag["href"] = link(str(tag["href"]), page, pages, site)
+        if not tag["href"]:
+            del tag["href"]
 
 
-def article(html: str, page: str, pages: Iterable[str], site: str = "") -> Tag:
-    """Return the article of a page as it stands in the document.
+def article(html: BeautifulSoup, page: str, pages: Container[str], site: str = "") -> Tag:
+    """Take the article out of a page, and return it as it stands in the document.
 
     Raises
     ------
     BookError
         If the page has none.
     """
-    found = BeautifulSoup(html, "html.parser").find("article")
+    found = html.find("article")
     if not isinstance(found, Tag):
         raise BookError(f"{page} must have an article, and has none")
     lay_open(found)
     move(found, page, pages, site)
-    for level in range(5, 0, -1):  # a part stands above its chapters
-        for tag in found.find_all(f"h{level}"):
-            tag.name = f"h{level + 1}"
     found.name = "section"
     found["class"] = "chapter bd-article"
     found["id"] = anchor(page)
@@ -193,7 +209,7 @@ def text_of(tag: Tag) -> str:
 
 def headings(chapter: Tag) -> list[tuple[str, str]]:
     """Return where a chapter and its sections begin, and their titles."""
-    titles = [(each["id"], each.find(re.compile("^h[23]$"), recursive=False)) for each in chapter.find_all("section")]
+    titles = [(each["id"], each.find(TITLE, recursive=False)) for each in chapter.find_all("section")]
     found = [(str(place), text_of(title)) for place, title in titles if isinstance(title, Tag)]
     if not found:
         raise BookError(f"{chapter['id']} must have a title, and has none")
@@ -213,7 +229,7 @@ def table_of_contents(chapters: Iterable[tuple[str, Tag]], numbers: Mapping[str,
         inner = "".join(f"<li>{line(*each)}</li>" for each in sections)
         above = f'<p class="part">{escape(part)}</p>' if part else ""
         lines.append(f"<li>{above}{line(*whole)}{f'<ol>{inner}</ol>' if inner else ''}</li>")
-    return f'<nav class="book-contents" aria-label="Contents"><h1>Contents</h1><ol>{"".join(lines)}</ol></nav>'
+    return f'<nav class="book-contents" aria-label="{CONTENTS}"><h1>{CONTENTS}</h1><ol>{"".join(lines)}</ol></nav>'
 
 
 def running_heads(chapters: Iterable[tuple[str, Tag]]) -> str:
@@ -251,52 +267,64 @@ def edition(root: Path = ROOT) -> tuple[str, str]:
     return f"Version {__version__}" + (f", commit {commit}{changed}" if commit else ""), date
 
 
-def compose(html: Path, site: str = "", numbers: Mapping[str, int] | None = None) -> str:
-    """Return the whole book as one page.
+class Book(NamedTuple):
+    """What the document is made of."""
 
-    Parameters
-    ----------
-    html
-        The folder of the built pages; the one page works from there.
-    site
-        The address of the pages on the web, if it is known.
-    numbers
-        The page of the paper on which each place of the table of contents stands, if they are known.
+    head: str
+    """Its style sheets, fonts and the script that sets equations."""
+    front: str
+    """The title page."""
+    chapters: list[tuple[str, Tag]]
+    """The articles, each with the name of the part that it begins, if it begins one."""
+
+    def document(self, numbers: Mapping[str, int]) -> str:
+        """Return the whole book as one page, its table of contents with the numbers that are known."""
+        body = [str(chapter) for _, chapter in self.chapters]
+        return "\n".join(
+            [
+                f'<!DOCTYPE html><html lang="en" data-theme="light"><head>{self.head}</head>',
+                f'<body class="book"><main class="bd-content bd-main">{self.front}',
+                table_of_contents(self.chapters, numbers),
+                *body,
+                "</main></body></html>",
+            ]
+        )
+
+
+def compose(html: Path, site: str = "") -> Book:
+    """Return the book of the pages that are built in this folder.
+
+    The document works from there. `site` is the address of the pages on the web, if it is known.
     """
     entries = contents(html)
     pages = [entry.page for entry in entries]
-    texts = {page: (html / page).read_text(encoding="utf-8") for page in pages}
+    texts = {page: BeautifulSoup((html / page).read_text(encoding="utf-8"), "html.parser") for page in pages}
+    sheets: list[str] = []
+    frames: dict[str, None] = {}  # the rules for the frames of sliders, each once
+    for page, text in texts.items():
+        frames |= {str(tag): None for tag in text.select("head > style")}
+        if page == pages[0]:
+            sheets = [beside(str(tag["href"]), page) for tag in text.select("head > link[rel=stylesheet]")]
     chapters = [(entry.part, article(texts[entry.page], entry.page, pages, site)) for entry in entries]
     for part, chapter in chapters:
         if part:
             chapter.insert(0, BeautifulSoup(f'<h1 class="part">{escape(part)}</h1>', "html.parser"))
-    first = BeautifulSoup(texts[pages[0]], "html.parser")
-    styles = [str(tag["href"]).partition("?")[0] for tag in first.select("head link[rel=stylesheet]")]
-    styles_of_frames = {
-        str(tag) for text in texts.values() for tag in BeautifulSoup(text, "html.parser").select("head > style")
-    }
-    sheets = [posixpath.normpath(posixpath.join(posixpath.dirname(pages[0]), sheet)) for sheet in styles]
     settings = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     title, author = escape(settings["title"]), escape(settings["author"])
-    words, date = edition()
-    lines = [words, *([date] if date else []), *([f'<a href="{escape(site)}">{escape(site)}</a>'] if site else [])]
-    return "\n".join(
-        [
-            '<!DOCTYPE html><html lang="en" data-theme="light"><head><meta charset="utf-8">',
-            f'<title>{title}</title><meta name="author" content="{author}">',
-            *(f'<link rel="stylesheet" href="{escape(sheet)}">' for sheet in sheets),
-            *sorted(styles_of_frames),
-            f"<style>{faces()}{SHEET.read_text(encoding='utf-8')}{running_heads(chapters)}</style>",
-            f'<script>{MATHJAX}</script><script defer src="mathjax/tex-svg.js"></script></head>',
-            '<body class="book"><main class="bd-content bd-main"><header class="front">',
-            f'<p class="book-title">{title}</p>',
-            '<p class="book-subtitle">An executable book on eligibility propagation</p>',
-            f'<p class="book-author">{author}</p><p class="book-edition">{"<br>".join(lines)}</p></header>',
-            table_of_contents(chapters, numbers or {}),
-            *(str(chapter) for _, chapter in chapters),
-            "</main></body></html>",
-        ]
+    lines = [*filter(None, edition()), *([f'<a href="{escape(site)}">{escape(site)}</a>'] if site else [])]
+    head = [
+        f'<meta charset="utf-8"><title>{title}</title><meta name="author" content="{author}">',
+        *(f'<link rel="stylesheet" href="{escape(sheet)}">' for sheet in sheets),
+        *frames,
+        f"<style>{faces()}{SHEET.read_text(encoding='utf-8')}{running_heads(chapters)}</style>",
+        f'<script>{MATHJAX}</script><script defer src="mathjax/tex-svg.js"></script>',
+    ]
+    front = (
+        f'<header class="front"><p class="book-title">{title}</p>'
+        '<p class="book-subtitle">An executable book on eligibility propagation</p>'
+        f'<p class="book-author">{author}</p><p class="book-edition">{"<br>".join(lines)}</p></header>'
     )
+    return Book("\n".join(head), front, chapters)
 
 
 def printed(page: Page, document: str, html: Path) -> bytes:
@@ -305,9 +333,9 @@ def printed(page: Page, document: str, html: Path) -> bytes:
     try:
         path.write_text(document, encoding="utf-8")
         page.goto(path.resolve().as_uri())
-        failed = page.evaluate(TYPESET)
-        if failed:
-            raise BookError(f"these equations cannot be set: {failed}")
+        wrong = page.evaluate(TYPESET)
+        if wrong:
+            raise BookError("this cannot be printed:\n" + "\n".join(wrong))
         return page.pdf(prefer_css_page_size=True, print_background=True, tagged=True, outline=True)
     finally:
         path.unlink()
@@ -326,15 +354,14 @@ def dated(pdf: bytes, date: str) -> bytes:
     return DATE.sub(lambda found: found[1] + moment + found[2], pdf) if date else pdf
 
 
-def said_twice(document: str) -> dict[str, str]:
-    """Return the titles of a document by what Chromium makes of one that stands at the top of a page: it is doubled."""
-    found: dict[str, str] = {}
-    for tag in BeautifulSoup(document, "html.parser").find_all(re.compile("^h[1-6]$")):
-        words = text_of(tag)
-        number = tag.select_one(".section-number")
+def said_twice(chapters: Iterable[Tag]) -> dict[str, str]:
+    """Return the titles of chapters by what Chromium makes of one that stands at the top of a page: it is doubled."""
+    found = {2 * CONTENTS: CONTENTS}
+    for tag in (title for chapter in chapters for title in chapter.find_all(re.compile("^h[1-6]$"))):
+        title, number = text_of(tag), tag.select_one(".section-number")
         first = f"{text_of(number)} " if number else ""
-        rest = words.removeprefix(first)
-        found |= {words + words: words, first + first + rest + rest: words}
+        rest = title.removeprefix(first)
+        found |= {2 * title: title, 2 * first + 2 * rest: title}
     return found
 
 
@@ -353,10 +380,14 @@ def with_titles_once(pdf: bytes, doubled: Mapping[str, str]) -> bytes:
     return target.getvalue()
 
 
-def offer(page: str, words: str) -> str:
+def offer(page: str, size: str) -> str:
     """Return a page with a link to the PDF, in the place that is there for it."""
-    link_to_it = '<p class="ep-pdf"><a href="{}">The whole book as a PDF</a> {}</p>'
-    return PLACE.sub(lambda found: found[1] + link_to_it.format(escape(found[2]), words) + found[3], page)
+
+    def place(found: re.Match[str]) -> str:
+        written = f'<p class="ep-pdf"><a href="{found[2]}">The whole book as a PDF</a> ({size})</p>'
+        return f"{found[1]}{written}{found[3]}"
+
+    return PLACE.sub(place, page)
 
 
 def main(html: Path) -> None:
@@ -368,23 +399,24 @@ def main(html: Path) -> None:
     site = os.environ.get("BOOK_URL", "").strip()
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=browser.FLAGS, timeout=browser.PATIENCE)
-        page = chromium.new_page()
+        page = chromium.new_page(viewport={"width": COLUMN, "height": 900}, color_scheme="light")
+        page.emulate_media(media="print")
         page.set_default_timeout(browser.PATIENCE)
-        numbers = page_numbers(printed(page, compose(html, site), html))
-        document = compose(html, site, numbers)
-        pdf = printed(page, document, html)
+        book = compose(html, site)
+        numbers = page_numbers(printed(page, book.document({}), html))
+        pdf = printed(page, book.document(numbers), html)
         chromium.close()
     if page_numbers(pdf) != numbers:
         raise BookError("the numbers in the table of contents have moved the pages")
-    pdf = with_titles_once(pdf, said_twice(document))
+    pdf = with_titles_once(pdf, said_twice(chapter for _, chapter in book.chapters))
     (html / NAME).write_bytes(dated(pdf, edition()[1]))
-    words = f"({len(PdfReader(html / NAME).pages)} pages, {len(pdf) / 1e6:.0f} MB)"
+    size = f"{len(PdfReader(html / NAME).pages)} pages, {len(pdf) / 1e6:.0f} MB"
     for each in html.rglob("*.html"):
         before = each.read_text(encoding="utf-8")
-        after = offer(before, words)
+        after = offer(before, size)
         if after != before:
             each.write_text(after, encoding="utf-8")
-    print(f"{html / NAME} {words}")
+    print(f"{html / NAME}: {size}")
 
 
 if __name__ == "__main__":

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
+import io
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
 import yaml
 from browsing import HTML, ROOT, WITH_SLIDERS, missing, opened
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, Tag
 from playwright.sync_api import Browser
 from pypdf import PdfReader
 
@@ -70,6 +71,35 @@ def test_the_text_of_each_chapter_is_there_and_nothing_that_only_a_screen_needs(
     assert "The results at every position" in words  # of the sliders
 
 
+def alternatives(pdf: PdfReader) -> Counter[str]:
+    """Count the text alternatives of the pictures: figures, frames of sliders, equations."""
+    found: Counter[str] = Counter()
+    waiting: list[Any] = [pdf.root_object["/StructTreeRoot"]]
+    while waiting:
+        element = waiting.pop().get_object()
+        if isinstance(element, list):
+            waiting += element
+        elif isinstance(element, dict):
+            if "/Alt" in element:
+                found[str(element["/Alt"])] += 1
+            waiting += [element["/K"]] if "/K" in element else []
+    return found
+
+
+def test_no_figure_and_no_equation_is_lost(pdf: PdfReader) -> None:
+    found, equations = alternatives(pdf), 0
+    for name in chapters():
+        article = BeautifulSoup((HTML / f"{name}.html").read_text(encoding="utf-8"), "html.parser").find("article")
+        assert isinstance(article, Tag)
+        for figure in article.select("svg[role=img]"):
+            assert str(figure["aria-label"]) in found, name
+        for equation in article.select("math[data-tex]"):
+            tex = str(equation["data-tex"]).strip()
+            assert tex[2:-2].strip() in found, (name, tex)
+            equations += 1
+    assert equations > 500
+
+
 def test_links_lead_to_places_of_the_document(pdf: PdfReader) -> None:
     known, inside = set(pdf.named_destinations), 0
     for page in pdf.pages:
@@ -90,22 +120,45 @@ def test_the_pages_lead_to_the_pdf(pdf: PdfReader) -> None:
         assert (HTML / f"{name}.html").parent.joinpath(str(link["href"])).resolve() == PDF.resolve()
 
 
-@pytest.mark.parametrize("name", [*WITH_SLIDERS[:2], "notation", "ledger"])
+# What of a printed page lies beyond the column, or is cut where it would have to be scrolled for.
+CUT = """() => [...document.querySelectorAll("article :is(p, li, pre, table, svg.ep-figure, mjx-container > svg)")]
+  .filter((each) => each.checkVisibility() && (each.getBoundingClientRect().right > innerWidth + 1
+    || (each.localName !== "svg" && each.scrollWidth > each.clientWidth + 1)))
+  .map((each) => each.localName + ": " + each.textContent.trim().slice(0, 60))"""
+FOLDED = (
+    """() => [...document.querySelectorAll("article :is(details:not([open]):not(.ep-all), .toggle-hidden)")].length"""
+)
+SCREEN = (
+    ".bd-sidebar-primary, .bd-sidebar-secondary, .header-article, .prev-next-area, button, .headerlink, .noUi-handle"
+)
+
+
+@pytest.mark.parametrize("name", [*WITH_SLIDERS, "index", "notation", "ledger", "book/api/parameters"])
 def test_a_printed_chapter_is_whole(browser: Browser, site: str, name: str) -> None:
     with opened(browser, site, name, "dark", 1280) as (page, troubles):
+        folded = page.evaluate(FOLDED)
         page.emulate_media(media="print")
-        page.set_viewport_size({"width": 720, "height": 1000})
-        page.wait_for_timeout(0)
-        cut = page.evaluate(
-            """() => [...document.querySelectorAll("article pre, article table, article svg.ep-figure")]
-                .filter((each) => each.checkVisibility() && (each.scrollWidth > each.clientWidth + 1
-                    || each.getBoundingClientRect().right > innerWidth + 1))
-                .map((each) => each.tagName + " " + each.textContent.slice(0, 60))"""
-        )
-        assert cut == []
-        for chrome in (".bd-sidebar-primary", ".header-article-items", "button.copybtn"):
-            for part in page.locator(chrome).all():
-                assert not part.is_visible()
-        color = page.evaluate("getComputedStyle(document.body).color")
-        assert max(map(int, re.findall(r"\d+", color)[:3])) < 128  # dark letters, though the screen was dark
+        page.set_viewport_size({"width": 680, "height": 1000})  # A4 without the margins that browsers have
+        page.wait_for_function("document.documentElement.dataset.theme === 'light'")
+        assert page.evaluate(CUT) == []
+        assert page.evaluate(FOLDED) == 0
+        assert page.locator(SCREEN).filter(visible=True).all_text_contents() == []
+        assert page.locator("article h1").first.is_visible()
+        if name in WITH_SLIDERS:  # they show what the reader has chosen, and its result
+            assert page.locator(".ep-sliders .ep-frame").filter(visible=True).count() >= 1
+            for value in page.locator(".ep-sliders .widget-readout").all():
+                assert value.is_visible()
+        page.emulate_media(media="screen")
+        page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+        assert page.evaluate(FOLDED) == folded
+        assert not troubles
+
+
+def test_a_chapter_comes_out_of_the_printer_light_and_unfolded(browser: Browser, site: str) -> None:
+    with opened(browser, site, "parameters", "dark", 1280) as (page, troubles):
+        printed = PdfReader(io.BytesIO(page.pdf(format="A4", print_background=True)))
+        text = unicodedata.normalize("NFKC", " ".join(each.extract_text() for each in printed.pages))
+        assert "from eprop_nb.display import" in text  # in a folded cell
+        assert "half-life" in text  # in a folded answer
+        assert "Show the code" not in text
         assert not troubles

@@ -9,8 +9,12 @@ from bs4 import BeautifulSoup, Tag
 PAGES = ["book/one.html", "book/api/two.html"]
 
 
+def parsed(html: str) -> BeautifulSoup:
+    return BeautifulSoup(html, "html.parser")
+
+
 def article(inside: str, page: str = "book/one.html", site: str = "") -> Tag:
-    return print_book.article(f"<main><article><h1>A</h1>{inside}</article></main>", page, PAGES, site)
+    return print_book.article(parsed(f"<main><article><h1>A</h1>{inside}</article></main>"), page, PAGES, site)
 
 
 def test_two_places_of_one_name_have_two_in_the_document() -> None:
@@ -58,14 +62,14 @@ def test_an_equation_is_given_back_to_mathjax() -> None:
 
 def test_a_page_without_an_article_is_refused() -> None:
     with pytest.raises(print_book.BookError, match=r"book/one\.html must have an article"):
-        print_book.article("<main></main>", "book/one.html", PAGES)
+        print_book.article(parsed("<main></main>"), "book/one.html", PAGES)
 
 
 def test_the_link_to_the_book_is_put_where_its_place_is_and_once() -> None:
     page = "<nav><!-- pdf ../e-prop.pdf --><!-- /pdf --></nav>"
-    once = print_book.offer(page, "(3 pages)")
+    once = print_book.offer(page, "3 pages")
     link = BeautifulSoup(once, "html.parser").a
     assert link is not None
     assert link["href"] == "../e-prop.pdf"
-    assert print_book.offer(once, "(3 pages)") == once
-    assert print_book.offer("<nav></nav>", "(3 pages)") == "<nav></nav>"
+    assert print_book.offer(once, "3 pages") == once
+    assert print_book.offer("<nav></nav>", "3 pages") == "<nav></nav>"
