@@ -17,9 +17,7 @@ from typing import Any
 from bs4 import BeautifulSoup, Tag
 from sphinx.application import Sphinx
 
-LEFT_OUT = (
-    ".headerlink, script, style, svg, .cell_input, .toggle-details__summary, .ep-sliders, .ep-all, .widget-view"
-)
+LEFT_OUT = ".headerlink, script, style, svg, .cell_input, .toggle-details__summary, .ep-sliders, .ep-all, .widget-view"
 END = re.compile(r"(?<=[.!?:])\s+(?=[A-ZΑ-Ωα-ω“\"(∑])")
 
 
