@@ -23,8 +23,8 @@ PLAIN := ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint units chapters summary mutants bench weigh verify serve live notebooks lock clean
-.PHONY: renew moved picture copies publish newest links way-out report dist release
+.PHONY: help book pdf test lint units chapters summary mutants bench weigh verify serve live notebooks lock clean
+.PHONY: renew moved picture copies lowest publish newest links way-out report dist release
 
 help: ## say what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,6 +52,9 @@ book: $(READY) ## execute every chapter and build the pages; a warning is an err
 	$(BIN)/python tools/check_pages.py _build/html
 	@echo "The book: file://$(CURDIR)/_build/html/index.html"
 
+pdf: book ## the whole book as one PDF as well, where there is a Chromium; the pages then lead to it
+	$(BIN)/python tools/print_book.py _build/html
+
 # Each of the four alone, too: where one fails, `make --keep-going test` goes on with the others. BROWSER=no leaves out
 # the tests of the pages in a browser.
 test: lint book units chapters ## linter, type checker, the book, unit tests, the pages in a browser, every chapter
@@ -62,7 +65,7 @@ lint: $(READY) ## what can be said without running anything: linter, formatter, 
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-units: book ## the unit tests, and the pages in a browser
+units: pdf ## the unit tests, and the pages in a browser
 	$(BIN)/pytest --junit-xml=_build/reports/tests.xml
 
 chapters: $(READY) ## every chapter against its committed outputs, on the fast and on the plainest code path
@@ -95,8 +98,9 @@ verify: $(READY) ## hold the identity against BPTT on 10,000 random networks, fo
 serve: $(READY) ## serve the built pages on this machine
 	@$(BIN)/python tools/serve.py _build/html $(PORT)
 
+# As root, as in a container, JupyterLab starts only where it is told that this is meant.
 live: $(READY) ## open the chapters in JupyterLab
-	$(BIN)/jupyter lab --notebook-dir=book
+	$(BIN)/jupyter lab --ServerApp.root_dir=book $(if $(filter 0,$(shell id -u)),--allow-root)
 
 notebooks: $(READY) ## execute the committed chapters and write their outputs back
 	$(BIN)/python tools/notebooks.py
@@ -119,6 +123,9 @@ picture: book ## take the README's picture of the built book, where it shows som
 
 copies: $(READY) ## the chapters as they are launched, with a cell that installs the package
 	$(BIN)/python tools/copies.py _build/copies
+
+lowest: $(READY) ## run these copies with nothing but the package, and the lowest versions that it allows
+	TORCH=$(TORCH) $(BIN)/python tools/lowest.py
 
 publish: ## put these copies on the branch `notebooks`, where Colab finds them
 	$(PYTHON) tools/publish.py _build/copies notebooks

@@ -13,11 +13,14 @@ from eprop_nb.simulation import Simulation, _check_run
 
 
 class EligibilityTraces(NamedTuple):
-    """Eligibility vectors and traces of every synapse at every time: tensors [batch, time, pre, post]."""
+    """Eligibility vectors and traces of every synapse at every time: tensors [batch, time, pre, post].
 
-    eps_v: Tensor  # ε_v, how far the synapse's spikes have moved the voltage
-    eps_a: Tensor  # ε_a, how far they have moved the adaptation
-    e: Tensor  # e, how far they move the spike: the eligibility trace
+    The trace is what Bellec et al. (2020) define in equation (2).
+    """
+
+    eps_v: Tensor  #: ε_v, how far the synapse's spikes have moved the voltage
+    eps_a: Tensor  #: ε_a, how far they have moved the adaptation
+    e: Tensor  #: e, how far they move the spike: the eligibility trace
 
 
 def trace_step(
@@ -104,6 +107,16 @@ def eligibility_traces(parameters: Parameters, run: Simulation, pre: Tensor) -> 
     -----
     Bellec et al. (2020), equations (22) to (25), and (13) and (14) for any model of a neuron. The trace holds
     nothing of the loss and nothing of the future: it can be computed while the network runs.
+
+    Examples
+    --------
+    >>> import eprop_nb as ep
+    >>> p = ep.Parameters()
+    >>> inputs = ep.poisson_spikes(p, seed=288)
+    >>> run = ep.simulate(p, ep.random_weights(p, seed=288), inputs)
+    >>> traces = ep.eligibility_traces(p, run, inputs)
+    >>> tuple(traces.e.shape)
+    (1, 50, 3, 8)
     """
     _check_run(parameters, run)
     batch, n_steps, n_rec = run.psi.shape

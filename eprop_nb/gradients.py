@@ -18,9 +18,9 @@ from eprop_nb.simulation import Simulation, _check_run, previous_spikes, without
 class Gradients(NamedTuple):
     """The gradient of a loss with respect to each weight matrix, [pre, post]; None for one that was not computed."""
 
-    w_in: Tensor | None = None  # [n_in, n_rec]
-    w_rec: Tensor | None = None  # [n_rec, n_rec], zero on the diagonal
-    w_out: Tensor | None = None  # [n_rec, n_out]
+    w_in: Tensor | None = None  #: [n_in, n_rec]
+    w_rec: Tensor | None = None  #: [n_rec, n_rec], zero on the diagonal
+    w_out: Tensor | None = None  #: [n_rec, n_out]
 
 
 def sum_of_traces(constants: NeuronConstants, psi: Tensor, signal: Tensor, pre: Tensor) -> Tensor:
@@ -80,6 +80,7 @@ def closed_form_sum(constants: NeuronConstants, psi: Tensor, signal: Tensor, pre
     return torch.einsum("bti,btj->ij", pre, torch.stack(arrived[::-1], dim=1))
 
 
+#: The ways to sum, by the names that `eprop_gradients` takes.
 METHODS = {"traces": sum_of_traces, "online": online_sum, "closed_form": closed_form_sum}
 
 
@@ -121,8 +122,22 @@ def eprop_gradients(
 
     Notes
     -----
-    Bellec et al. (2020), equation (3), which is (1) with the names of its two factors. For a broadcast signal, (4), and
-    the readout's memory put into the signal it is (28), and with B = W^out the gradient of the supplement's (17).
+    Bellec et al. (2020), equations (1) and (3), the second with a name for each factor. For a broadcast signal, (4),
+    and the readout's memory put into the signal it is equation (28), and with B = W^out the gradient of the
+    supplement's equation (17).
+
+    Examples
+    --------
+    The identity: with the true learning signal, the sum is the gradient.
+
+    >>> import eprop_nb as ep
+    >>> p = ep.Parameters()
+    >>> weights, inputs = ep.random_weights(p, seed=288), ep.poisson_spikes(p, seed=288)
+    >>> run = ep.simulate(p, weights, inputs)
+    >>> loss = ep.regression_loss(p, weights, run, ep.random_targets(p, seed=288))
+    >>> eprop = ep.eprop_gradients(p, run, inputs, ep.true_learning_signal(loss, run))
+    >>> ep.compare(eprop, ep.bptt_gradients(loss, weights)).max_relative_error < 1e-13
+    True
     """
     evaluate = METHODS[_checks.one_of("method", method, list(METHODS))]
     _check_run(parameters, run)
@@ -263,6 +278,14 @@ def compare(candidate: Gradients, reference: Gradients) -> Comparison:
         there both must be zero, and nothing is measured. A reference whose largest entry is below the smallest normal
         number divided by the machine epsilon, 1.0e-292 in float64 and 9.9e-32 in float32, is refused as well: the
         terms that its rounding error is made of were lost on the way, so that a relative error has no meaning.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import eprop_nb as ep
+    >>> mine = ep.Gradients(w_in=torch.tensor([[1.0, 4.5]]))
+    >>> ep.compare(mine, ep.Gradients(w_in=torch.tensor([[1.0, 4.0]]))).relative_errors
+    {'w_in': 0.125}
     """
     _checks.instance("candidate", candidate, Gradients)
     _checks.instance("reference", reference, Gradients)

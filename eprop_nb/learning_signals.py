@@ -61,6 +61,16 @@ def low_pass(signal: Tensor, decay: float, gain: float | None = None) -> Tensor:
     Notes
     -----
     Bellec et al. (2020), equation (12), which has no factor: x̄ is (1 − κ) F_κ(x).
+
+    Examples
+    --------
+    >>> import torch
+    >>> import eprop_nb as ep
+    >>> spikes = torch.tensor([[[1.0], [0.0], [1.0]]])
+    >>> ep.low_pass(spikes, decay=0.5).flatten().tolist()
+    [0.5, 0.25, 0.625]
+    >>> ep.low_pass(spikes, decay=0.5, gain=1.0).flatten().tolist()
+    [1.0, 0.5, 1.25]
     """
     keep = _checks.real("decay", decay, zero_allowed=True, most=1)
     take = 1 - keep if gain is None else _checks.real("gain", gain)
@@ -107,7 +117,7 @@ def regression_loss(parameters: Parameters, weights: Weights, run: Simulation, t
     Notes
     -----
     The loss of the authors' verification, E_mse. The paper's own is half the sum instead, E_½: Bellec et al. (2020),
-    supplement, equation (13).
+    supplement, (13).
     """
     loss = output_error(parameters, weights, run, targets).square().mean()
     return _checks.no_overflow(loss, "targets and weights.w_out", "the loss")
@@ -308,6 +318,14 @@ def adapt_feedback(weight: Tensor, change: Tensor, decay: float) -> Tensor:
     Notes
     -----
     Bellec et al. (2020), supplement, Note 2: the weights decay after each update, as Kolen and Pollack have it.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import eprop_nb as ep
+    >>> readout, feedback, change = (torch.tensor([[w]]) for w in (1.0, 2.0, 4.0))
+    >>> ep.adapt_feedback(readout, change, decay=0.5).item(), ep.adapt_feedback(feedback, change, decay=0.5).item()
+    (2.5, 3.0)
     """
     rate = _checks.real("decay", decay, zero_allowed=True, most=1)
     _checks.tensor("weight", weight, (None, None), "[n_rec, n_out]")

@@ -19,10 +19,10 @@ PerNeuron = float | Sequence[float]
 class NeuronConstants(NamedTuple):
     """The constants of the neuron's equations, each [n_rec], with the symbol that the book gives them."""
 
-    alpha: Tensor  # α, decay of the membrane voltage in one time step
-    rho: Tensor  # ρ, decay of the threshold adaptation in one time step
-    threshold: Tensor  # thr, the firing threshold at rest
-    beta: Tensor  # β, how much one unit of adaptation raises the threshold; 0 for LIF neurons
+    alpha: Tensor  #: α, decay of the membrane voltage in one time step
+    rho: Tensor  #: ρ, decay of the threshold adaptation in one time step
+    threshold: Tensor  #: thr, the firing threshold at rest
+    beta: Tensor  #: β, how much one unit of adaptation raises the threshold; 0 for LIF neurons
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ class Parameters:
 
     Examples
     --------
-    >>> Parameters(n_lif=2, n_alif=1, beta=0.5).beta_per_neuron
+    >>> import eprop_nb as ep
+    >>> ep.Parameters(n_lif=2, n_alif=1, beta=0.5).beta_per_neuron
     (0.0, 0.0, 0.5)
     """
 
@@ -182,9 +183,9 @@ class Weights(NamedTuple):
     The diagonal of `w_rec` is never used: a neuron has no synapse onto itself.
     """
 
-    w_in: Tensor  # [n_in, n_rec]
-    w_rec: Tensor  # [n_rec, n_rec]
-    w_out: Tensor  # [n_rec, n_out]
+    w_in: Tensor  #: [n_in, n_rec]
+    w_rec: Tensor  #: [n_rec, n_rec]
+    w_out: Tensor  #: [n_rec, n_out]
 
     def to(self, target: torch.dtype | torch.device | str) -> Self:
         """Return copies of another dtype or on another device: new leaves of the graph that require gradients.
@@ -234,6 +235,15 @@ def random_weights(parameters: Parameters, seed: int) -> Weights:
         If `parameters` are none, or `seed` is no whole number from 0 to 2³² − 1.
     MemoryError
         If the weights are more than the machine can hold.
+
+    Examples
+    --------
+    >>> import eprop_nb as ep
+    >>> weights = ep.random_weights(ep.Parameters(n_in=3, n_lif=2, n_alif=2, n_out=1), seed=0)
+    >>> [tuple(weight.shape) for weight in weights]
+    [(3, 4), (4, 4), (4, 1)]
+    >>> weights.w_rec.diagonal().any().item()
+    False
     """
     _checks.instance("parameters", parameters, Parameters)
     p, generator = parameters, seeded_generator("weights", seed)
@@ -268,6 +278,13 @@ def poisson_spikes(parameters: Parameters, batch: int = 1, *, seed: int) -> Tens
         If `parameters` are none, `batch` is no whole number of at least 1, or `seed` none from 0 to 2³² − 1.
     MemoryError
         If the spikes are more than the machine can hold.
+
+    Examples
+    --------
+    >>> import eprop_nb as ep
+    >>> inputs = ep.poisson_spikes(ep.Parameters(n_in=3, duration=50.0), batch=2, seed=0)
+    >>> tuple(inputs.shape), inputs.unique().tolist()
+    ((2, 50, 3), [0.0, 1.0])
     """
     shape = _shape_of_trials(parameters, batch, "n_in")
     probability = parameters.rate_in * parameters.dt / 1000.0  # Hz · ms

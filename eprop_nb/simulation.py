@@ -32,6 +32,13 @@ def pseudo_derivative(v_scaled: Tensor, dampening: float) -> Tensor:
     -----
     Bellec et al. (2020), Methods, "Gradient descent for RSNNs": the pseudo-derivative ψ is this, divided by the
     threshold; the dampening factor is the paper's γ_pd.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import eprop_nb as ep
+    >>> ep.pseudo_derivative(torch.tensor([-1.5, -0.5, 0.0, 0.5]), dampening=0.5).tolist()
+    [0.0, 0.25, 0.5, 0.25]
     """
     u, gamma = _checks.form("v_scaled", v_scaled, None, "of any shape"), _checks.real("dampening", dampening)
     return gamma * torch.clamp(1 - u.abs(), min=0)
@@ -56,6 +63,17 @@ def spike(v_scaled: Tensor, dampening: float) -> Tensor:
     """Return 1 where the scaled voltage is above 0 and 0 elsewhere; differentiable by the pseudo-derivative.
 
     Arguments and errors as of `pseudo_derivative`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import eprop_nb as ep
+    >>> u = torch.tensor([-0.5, 0.5], requires_grad=True)
+    >>> z = ep.spike(u, dampening=0.5)
+    >>> z.tolist()
+    [0.0, 1.0]
+    >>> torch.autograd.grad(z.sum(), u)[0].tolist()
+    [0.25, 0.25]
     """
     u, gamma = _checks.form("v_scaled", v_scaled, None, "of any shape"), _checks.real("dampening", dampening)
     return _Spike.apply(u, gamma)  # type: ignore[no-any-return,no-untyped-call]  # torch leaves apply untyped
@@ -68,7 +86,7 @@ class SpikeFunction(NamedTuple):
     derivative: Callable[[Tensor, float], Tensor]
 
 
-STEP = SpikeFunction(spike, pseudo_derivative)  # the spike of the paper
+STEP = SpikeFunction(spike, pseudo_derivative)  #: the spike of the paper
 
 
 class State(NamedTuple):
@@ -78,16 +96,16 @@ class State(NamedTuple):
     reset, the loss — is `z_sent`, and differentiating a loss with respect to it gives the learning signal. What its
     own adaptation sees is `z_own`: that path stays inside the neuron and belongs to the eligibility trace. Where the
     line is drawn is a choice: with the reset on the side of the trace the product is the gradient as well (Bellec et
-    al. 2020, supplement, equation (1)), provided that no way is counted twice or left out.
+    al. 2020, supplement, (1)), provided that no way is counted twice or left out.
     """
 
-    v: Tensor  # membrane voltage
-    b: Tensor  # threshold adaptation
-    v_scaled: Tensor  # u, distance from the moving threshold in units of thr
-    psi: Tensor  # ψ, pseudo-derivative dz/dv
-    z_sent: Tensor  # the spike that is sent
-    z_own: Tensor  # the same spike, as the neuron's own adaptation sees it
-    refractory: Tensor  # number of time steps for which the neuron will stay silent
+    v: Tensor  #: membrane voltage
+    b: Tensor  #: threshold adaptation
+    v_scaled: Tensor  #: u, distance from the moving threshold in units of thr
+    psi: Tensor  #: ψ, pseudo-derivative dz/dv
+    z_sent: Tensor  #: the spike that is sent
+    z_own: Tensor  #: the same spike, as the neuron's own adaptation sees it
+    refractory: Tensor  #: number of time steps for which the neuron will stay silent
 
 
 def initial_state(parameters: Parameters, batch: int, like: Tensor) -> State:
@@ -190,12 +208,12 @@ class Simulation(NamedTuple):
     All but `psi` are part of the graph, so that a loss of them can be differentiated.
     """
 
-    z: Tensor  # spikes, 0 or 1
-    v: Tensor  # membrane voltage
-    b: Tensor  # threshold adaptation
-    v_scaled: Tensor  # u, distance from the moving threshold in units of thr
-    psi: Tensor  # ψ, pseudo-derivative dz/dv
-    sent: tuple[Tensor, ...]  # the very tensors [batch, n_rec] that the loop sent on, one for each time step
+    z: Tensor  #: spikes, 0 or 1
+    v: Tensor  #: membrane voltage
+    b: Tensor  #: threshold adaptation
+    v_scaled: Tensor  #: u, distance from the moving threshold in units of thr
+    psi: Tensor  #: ψ, pseudo-derivative dz/dv
+    sent: tuple[Tensor, ...]  #: the very tensors [batch, n_rec] that the loop sent on, one for each time step
 
 
 def simulate(
@@ -227,6 +245,14 @@ def simulate(
         something other than 0 and 1, or the voltages overflow.
     MemoryError
         If the run is more than the machine can hold.
+
+    Examples
+    --------
+    >>> import eprop_nb as ep
+    >>> p = ep.Parameters()
+    >>> run = ep.simulate(p, ep.random_weights(p, seed=288), ep.poisson_spikes(p, seed=288))
+    >>> tuple(run.z.shape), int(run.z.sum())
+    ((1, 50, 8), 28)
     """
     stop = _checks.flag("stop_recurrent_gradient", stop_recurrent_gradient)
     _check_weights(parameters, weights)
@@ -263,6 +289,13 @@ def without_self_connections(matrix: Tensor) -> Tensor:
     ------
     TypeError, ValueError
         If `matrix` is no dense, finite floating-point tensor, or its last two axes differ in length.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import eprop_nb as ep
+    >>> ep.without_self_connections(torch.tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
+    [[0.0, 2.0], [3.0, 0.0]]
     """
     axes = "[..., n_rec, n_rec]"
     matrix = _checks.tensor("matrix", matrix, None, axes)  # finite: 0 times infinity would not be 0
@@ -278,6 +311,13 @@ def previous_spikes(z: Tensor) -> Tensor:
     ------
     TypeError, ValueError
         If `z` is no dense, finite floating-point tensor [batch, time, n].
+
+    Examples
+    --------
+    >>> import torch
+    >>> import eprop_nb as ep
+    >>> ep.previous_spikes(torch.tensor([[[1.0], [0.0], [1.0]]])).flatten().tolist()
+    [0.0, 1.0, 0.0]
     """
     _checks.tensor("z", z, (None, None, None), "[batch, time, n]")
     return torch.cat((torch.zeros_like(z[:, :1]), z[:, :-1]), dim=1)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import http.server
 import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,16 +17,15 @@ from typing import Any, TypeVar
 
 import nbformat
 import pytest
+from browser import FLAGS, NAMES, PATIENCE, STILL, executable
 from playwright.sync_api import Browser, Page, Request, Route, sync_playwright
 
 ROOT = Path(__file__).parent.parent
 HTML = ROOT / "_build" / "html"
 PAGES = ["index", *(p.stem for p in sorted((ROOT / "book").glob("*.ipynb")) if p.stem != "index")]
 PAGES += [p.stem for p in sorted((ROOT / "book").glob("*.md"))]
+PAGES += [f"book/api/{p.stem}" for p in sorted((ROOT / "book" / "api").glob("*.md"))]
 SCHEMES, WIDTHS = ("light", "dark"), (1280, 390)
-PATIENCE = 120_000  # ms
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-STILL = "*,*::before,*::after{transition:none!important;animation:none!important;scroll-behavior:auto!important}"
 
 _Value = TypeVar("_Value")
 
@@ -44,10 +42,9 @@ def started() -> Iterator[Browser]:
     """Start the machine's own Chromium; with BROWSER=no in the environment the pages are left out, whatever CI says."""
     if os.environ.get("BROWSER") == "no":
         pytest.skip("BROWSER=no: the pages are not looked at in a browser")
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    path = next(filter(None, map(shutil.which, names)), None)
+    path = executable()
     if path is None:
-        missing(f"no browser was found: none of {', '.join(names)} is installed")
+        missing(f"no browser was found: none of {', '.join(NAMES)} is installed")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=[*FLAGS, "--disable-sync"], timeout=PATIENCE)
         yield browser
@@ -92,6 +89,11 @@ def labels(chapter: str) -> list[list[str]]:
 WITH_SLIDERS = [name for name in PAGES if labels(name)]
 
 
+def address_of(site: str, name: str) -> str:
+    """Return the address of a page: of a chapter by its name alone, of the others by their path."""
+    return f"{site}{name}.html" if "/" in name or name == "search" else f"{site}book/{name}.html"
+
+
 @contextmanager
 def opened(browser: Browser, site: str, name: str, scheme: str, width: int) -> Iterator[tuple[Page, list[str]]]:
     """Open a page; yield it with the list of what goes wrong in it. All that would leave the machine is refused."""
@@ -116,7 +118,7 @@ def opened(browser: Browser, site: str, name: str, scheme: str, width: int) -> I
     page.on("pageerror", lambda error: troubles.append(f"script error: {error}"))
     page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
     page.on("response", lambda r: troubles.append(f"{r.status} {r.url}") if r.status >= 400 else None)
-    page.goto(f"{site}{name}.html" if "/" in name or name == "search" else f"{site}book/{name}.html")
+    page.goto(address_of(site, name))
     page.add_style_tag(content=STILL)
     page.wait_for_load_state("networkidle")
     page.wait_for_function("window.MathJax?.startup?.promise?.then(() => true) ?? true")

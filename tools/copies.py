@@ -15,7 +15,7 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ from nbformat import NotebookNode
 from packaging.requirements import Requirement
 from pybtex.database import Entry, parse_file
 from repository import Repository, find
+from site_address import VARIABLE, address
 from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parent.parent
@@ -97,13 +98,13 @@ class Book(NamedTuple):
     literature: dict[str, Entry]
     copies: set[str]
     """The pages that are notebooks, and so lie beside each other as copies."""
-    address: str
+    site: str
     """Where the book is published, with a slash at the end, or nothing."""
 
     def link(self, text: str, place: Section) -> str:
         """Return a link to the published page; where its address is not known, to the copy beside this one, if any."""
-        if self.address:
-            return f"[{text}]({self.address}book/{place.page}.html{place.anchor and '#'}{place.anchor})"
+        if self.site:
+            return f"[{text}]({self.site}book/{place.page}.html{place.anchor and '#'}{place.anchor})"
         return f"[{text}]({place.page}.ipynb)" if place.page in self.copies else f"*{text}*"
 
 
@@ -114,7 +115,7 @@ def texts(path: Path) -> list[str]:
     return [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
 
 
-def read(root: Path, address: str = "") -> Book:
+def read(root: Path, site: str = "") -> Book:
     """Read what the texts under `root`/book refer to."""
     pages, labels = {}, {}
     paths = sorted([*(root / "book").glob("*.ipynb"), *(root / "book").glob("*.md")])
@@ -130,7 +131,7 @@ def read(root: Path, address: str = "") -> Book:
                 anchor = nodes.make_id(label["label"])  # as Sphinx makes it
                 labels[label["label"]] = Section(path.stem, title["title"] if title else "", anchor)
     literature = dict(parse_file(str(root / "book" / "references.bib")).entries)
-    return Book(pages, labels, literature, {path.stem for path in paths if path.suffix == ".ipynb"}, address)
+    return Book(pages, labels, literature, {path.stem for path in paths if path.suffix == ".ipynb"}, site)
 
 
 def outside_of_code(lines: list[str]) -> Iterator[str]:
@@ -151,8 +152,8 @@ def reference(entry: Entry, *, in_text: bool) -> str:
     names = ["".join(map(str, person.rich_last_names)) for person in entry.persons["author"]]
     authors = names[0] + (" et al." if len(names) > 2 else f" and {names[1]}" if len(names) == 2 else "")
     text = f"{authors} ({entry.fields['year']})" if in_text else f"{authors}, {entry.fields['year']}"
-    address = f"https://doi.org/{entry.fields['doi']}" if "doi" in entry.fields else entry.fields.get("url")
-    return f"[{text}]({address})" if address else text
+    link = f"https://doi.org/{entry.fields['doi']}" if "doi" in entry.fields else entry.fields.get("url")
+    return f"[{text}]({link})" if link else text
 
 
 def role(name: str, content: str, book: Book) -> str:
@@ -282,15 +283,10 @@ def environment(root: Path, repository: Repository) -> str:
     return ENVIRONMENT.format(packages=lines, address=repository.address, commit=repository.commit)
 
 
-def published(variables: Mapping[str, str]) -> str:
-    """Return where the book will be published, if the deployment says so."""
-    address = variables.get("BOOK_URL", "").rstrip("/")
-    return f"{address}/" if address else ""
-
-
 def copies(root: Path) -> Iterator[tuple[str, str]]:
     """Yield the name of each chapter, and its copy as the text of a file."""
-    repository, book = find(root, os.environ), read(root, published(os.environ))
+    site = os.environ.get(VARIABLE)
+    repository, book = find(root, os.environ), read(root, address(site) if site else "")
     for name in sorted(book.copies):
         chapter = nbformat.read(root / "book" / f"{name}.ipynb", as_version=4)
         try:

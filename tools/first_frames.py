@@ -120,7 +120,7 @@ def after(view: View) -> str:
 
 
 def with_first_frames(body: str, models: Models) -> tuple[str, list[str], list[str]]:
-    """Return a page with what stands around its sliders, the rules for that, and widgets that are no sliders."""
+    """Return a page with what stands before and after its sliders, the rules for it, and widgets that are none."""
     rules: list[str] = []
     failed: list[str] = []
 

@@ -9,6 +9,7 @@ the lowest may be a build of several GB; with TORCH=cpu, or another build that u
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -16,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import requires
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,7 +26,7 @@ from copies import copies
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 from way_out import program
 
@@ -120,7 +120,7 @@ def words(chapter: NotebookNode) -> list[list[str]]:
     return found
 
 
-def fault(interpreter: str, text: str) -> str:
+async def fault(interpreter: str, text: str) -> str:
     """Run a copy in an empty folder; return what is wrong, or nothing."""
 
     class Manager(AsyncKernelManager):
@@ -137,8 +137,8 @@ def fault(interpreter: str, text: str) -> str:
             chapter, timeout=None, kernel_manager_class=Manager, coalesce_streams=True, resources=at
         )
         try:
-            client.execute(env=environment)
-        except CellExecutionError as error:
+            await client.async_execute(env=environment)
+        except (CellExecutionError, DeadKernelError) as error:
             return str(error)
     for cell, now, before in zip(chapter.cells, words(chapter), expected, strict=True):
         if now != before:
@@ -146,17 +146,21 @@ def fault(interpreter: str, text: str) -> str:
     return ""
 
 
-def faults(home: Path = HOME, backend: str = "") -> dict[str, str]:
-    """Return what is wrong with each chapter, or nothing."""
-    install(home, backend)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        running = {name: pool.submit(fault, python(home), text) for name, text in copies(ROOT)}
-        return {name: job.result() for name, job in running.items()}
+async def run(interpreter: str, texts: dict[str, str]) -> dict[str, str]:
+    """Run some copies, a few at a time; return what is wrong with each, or nothing."""
+    few = asyncio.Semaphore(AT_ONCE)
+
+    async def one(text: str) -> str:
+        async with few:
+            return await fault(interpreter, text)
+
+    return dict(zip(texts, await asyncio.gather(*map(one, texts.values())), strict=True))
 
 
 def main() -> int:
     """Print how each chapter fares; return how many fail."""
-    found = faults(backend=os.environ.get("TORCH", ""))
+    install(HOME, os.environ.get("TORCH", ""))
+    found = asyncio.run(run(python(HOME), dict(copies(ROOT))))
     uv("pip", "list", "--python", python(HOME))
     for name, wrong in found.items():
         print(f"{name}: {wrong or 'good'}")

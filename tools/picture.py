@@ -26,17 +26,21 @@ PATIENCE = 120_000  # ms
 WIDTH, HEIGHT, SHARPNESS = 1280, 800, 1.5  # CSS pixels, and pixels of the picture for each of them
 KEY = "Shows"
 FIGURE = "svg.ep-figure[aria-label*='the gradient by BPTT']"
-# Scroll to the paragraph above the figure; return where the output below it ends, and where the table of contents does.
+# Scroll to the paragraph above the figure; return where the output below it ends, and where the last chapter is listed.
 FRAME = f"""() => {{
   const cell = document.querySelector("{FIGURE}").closest(".cell"), last = list => [...list].at(-1);
   const bottom = e => Math.ceil(e.getBoundingClientRect().bottom);
   scrollBy(0, cell.previousElementSibling.getBoundingClientRect().top - 56);
-  return [bottom(cell), bottom(last(document.querySelectorAll(".bd-links a.reference")))];
+  const links = [...document.querySelectorAll(".bd-links a.reference")];
+  const chapters = links.filter(e => /^\\s*\\d+\\. /.test(e.textContent));
+  return [bottom(cell), bottom(last(chapters))];
 }}"""
 READ = f"""() => {{
   const words = e => e.textContent.replace(/\\s+/g, " ").trim(), figure = document.querySelector("{FIGURE}");
-  const entries = [...document.querySelectorAll(".bd-links .caption-text, .bd-links a.reference")];
+  const all = [...document.querySelectorAll(".bd-links .caption-text, .bd-links a.reference")];
+  const entries = all.filter(e => e.getBoundingClientRect().bottom < innerHeight);
   return {{
+    title: words(document.querySelector(".logo__title")),
     contents: entries.map(e => words(e).replace(/^\\d+\\. /, "")),
     figure: figure.getAttribute("aria-label"),
     printed: figure.closest(".cell").querySelector("pre:not(.cell_input pre)").textContent.trim().split("\\n"),
@@ -45,7 +49,7 @@ READ = f"""() => {{
 
 
 def prepared(browser: Browser, index: Path, scheme: str) -> Page:
-    """Return the start page with the figure in view, tall enough for what it prints and for the table of contents."""
+    """Return the start page with the figure in view, tall enough for what it prints and for all chapters."""
     dark_or_light = browser.new_context(
         viewport={"width": WIDTH, "height": HEIGHT},
         device_scale_factor=SHARPNESS,

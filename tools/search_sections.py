@@ -17,7 +17,10 @@ from typing import Any
 from bs4 import BeautifulSoup, Tag
 from sphinx.application import Sphinx
 
-LEFT_OUT = ".headerlink, script, style, svg, .cell_input, .toggle-details__summary, .ep-sliders, .ep-all, .widget-view"
+LEFT_OUT = (
+    ".headerlink, script, style, svg, .cell_input, .toggle-details__summary, .ep-sliders, .ep-all, .widget-view, "
+    ".viewcode-link, .ep-uses, .ep-tip"
+)
 END = re.compile(r"(?<=[.!?:])\s+(?=[A-ZΑ-Ωα-ω“\"(∑])")
 
 
@@ -34,8 +37,21 @@ def plain_math(tex: str) -> str:
     return " ".join(re.sub(r"[{}$]", "", re.sub(r"\\([A-Za-z]+)\*?", word, tex)).split())
 
 
+def sentences_of(parts: list[Tag]) -> list[str]:
+    """Return the sentences of some parts of a page, in their order."""
+    blocks = []
+    for part in parts:
+        lines = part.find_all(["p", "li", "tr", "pre", "dt", "dd"]) or [part]
+        blocks += [line.get_text(" ") for line in lines if not line.find(["p", "li", "tr"])]
+    sentences = [s for block in blocks for s in END.split(re.sub(r"\s+", " ", block).strip()) if s]
+    return [re.sub(r" ([,.;:!?)])", r"\1", sentence).replace("( ", "(") for sentence in sentences]
+
+
 def sections_of(html: str) -> list[dict[str, Any]]:
-    """Return the sections of a page, from the top: anchor, titles from the page's down to its own, sentences."""
+    """Return the sections of a page, from the top: anchor, titles from the page's down to its own, sentences.
+
+    What the reference describes is a section each: a function or a class, with all its members.
+    """
     article = BeautifulSoup(html, "html.parser").find("article")
     if not isinstance(article, Tag):
         return []
@@ -47,15 +63,15 @@ def sections_of(html: str) -> list[dict[str, Any]]:
     for section in article.find_all("section"):
         above = [section, *section.find_parents("section")][::-1]
         titles = [heading for each in above if (heading := each.find(re.compile("^h[1-6]$"), recursive=False))]
-        blocks = []
-        for child in section.find_all(recursive=False):
-            if child.name != "section" and child not in titles:
-                lines = child.find_all(["p", "li", "tr", "pre", "dt", "dd"]) or [child]
-                blocks += [line.get_text(" ") for line in lines if not line.find(["p", "li", "tr"])]
-        sentences = [s for block in blocks for s in END.split(re.sub(r"\s+", " ", block).strip()) if s]
-        mended = [re.sub(r" ([,.;:!?)])", r"\1", sentence).replace("( ", "(") for sentence in sentences]
         names = [" ".join(title.get_text(" ").split()) for title in titles]
-        found.append({"anchor": section.get("id", ""), "titles": names, "sentences": mended})
+        parts = [part for part in section.find_all(recursive=False) if part.name != "section" and part not in titles]
+        entries = [part for part in parts if "py" in part.get_attribute_list("class")]
+        of_section = sentences_of([part for part in parts if part not in entries])
+        found.append({"anchor": section.get("id", ""), "titles": names, "sentences": of_section})
+        for entry in entries:
+            (signature, *_), texts = entry.find_all("dt"), entry.find_all("dd", recursive=False)
+            name = "".join(part.get_text() for part in signature.select(".sig-prename, .sig-name")[:2])
+            found.append({"anchor": signature["id"], "titles": [*names, name], "sentences": sentences_of(texts)})
     return found
 
 

@@ -28,14 +28,14 @@ FloatArray: TypeAlias = NDArray[np.floating[Any]]
 
 # One colour, one meaning, in all of the book. The first three are from Okabe and Ito's palette, which colour-blind
 # readers can tell apart; the others were chosen to go with them. A page gives each a brighter twin in the dark.
-TEXT = "#000000"  # the colour of the page's text: gradients, frames, whatever is not one of the following
-INPUT = "#6b6b6b"  # input neurons; BPTT beside e-prop; what only serves to compare
-LIF = "#0072b2"  # LIF neurons
-ALIF = "#d55e00"  # ALIF neurons, their adaptation and their moving threshold
-SIGNAL = "#009e73"  # learning signals, and the ways that they take
-TRACE = "#b5528a"  # eligibility traces, and the ways that they take
-PLUS = "#b98900"  # cells of a heat map above 0
-MINUS = "#7b5fd0"  # cells of a heat map below 0
+TEXT = "#000000"  #: the colour of the page's text: gradients, frames, whatever is not one of the following
+INPUT = "#6b6b6b"  #: input neurons; BPTT beside e-prop; what only serves to compare
+LIF = "#0072b2"  #: LIF neurons
+ALIF = "#d55e00"  #: ALIF neurons, their adaptation and their moving threshold
+SIGNAL = "#009e73"  #: learning signals, and the ways that they take
+TRACE = "#b5528a"  #: eligibility traces, and the ways that they take
+PLUS = "#b98900"  #: cells of a heat map above 0
+MINUS = "#7b5fd0"  #: cells of a heat map below 0
 
 
 def _signed(plus: str, minus: str) -> LinearSegmentedColormap:
@@ -45,7 +45,7 @@ def _signed(plus: str, minus: str) -> LinearSegmentedColormap:
 
 
 DIVERGING = _signed(PLUS, MINUS)
-WIDTH = 4.2  # inches: at this width the text below has 11 px and more on a phone
+WIDTH = 4.2  #: inches: at this width the text below has 11 px and more on a phone
 
 
 class _PlainPowers(LogFormatterSciNotation):

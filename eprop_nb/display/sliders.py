@@ -15,7 +15,7 @@ import ipywidgets as widgets
 
 from eprop_nb.display.svg import STYLE, Frame
 
-MAX_FRAMES = 100  # of one view: at some 2 to 4 KB gzipped each, more would weigh more than the rest of a page
+MAX_FRAMES = 100  #: of one view: at some 2 to 4 KB gzipped each, more would weigh more than the rest of a page
 
 # ipywidgets 8 has a widget that shows one of its children. In version 7 it is that of tabs, without its bar.
 _Stack = getattr(widgets, "Stack", widgets.Tab)
@@ -25,11 +25,12 @@ _SLIDER_STYLE = """
 .ep-sliders{max-width:640px;margin:.5rem 0;overflow:hidden}
 .ep-sliders.jupyter-widgets,.ep-sliders .jupyter-widgets{color:inherit}
 .ep-frames{container-type:inline-size}
-.ep-sliders .widget-slider{display:grid;grid-template-columns:auto 1fr;gap:0 .6em;height:auto;margin:0}
-.ep-sliders .widget-label{width:auto!important;max-width:none;height:auto;text-align:left;white-space:normal}
+.ep-sliders .widget-slider{display:flex;flex-wrap:wrap;gap:0 .6em;width:auto;height:auto;margin:0}
+.ep-sliders .widget-label,.ep-sliders .widget-readout{flex:none;width:auto!important;max-width:100%;height:auto}
+.ep-sliders .widget-label,.ep-sliders .widget-readout{text-align:left;white-space:normal;overflow-wrap:anywhere}
 .ep-sliders .widget-label,.ep-sliders .widget-readout{font-size:1rem;line-height:1.4;color:inherit}
-.ep-sliders .slider-container{grid-area:2/1/auto/span 2;height:44px;margin:0;width:auto}
-.ep-sliders .widget-readout{min-width:0;height:auto;margin:0;padding:0;text-align:left;border:0;background:none}
+.ep-sliders .slider-container{order:1;flex:none;width:100%;height:44px;margin:0}
+.ep-sliders .widget-readout{min-width:0;margin:0;padding:0;border:0;background:none}
 .ep-sliders .widget-readout{font-weight:600;font-variant-numeric:tabular-nums}
 .ep-sliders .widget-html,.ep-sliders .widget-html-content{width:100%;height:auto;margin:0;color:inherit}
 .ep-sliders .widget-html-content{line-height:normal;font-size:inherit;overflow:visible}

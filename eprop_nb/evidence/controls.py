@@ -29,17 +29,17 @@ class Trial(NamedTuple):
 
     parameters: Parameters
     weights: Weights
-    inputs: Tensor  # [batch, time, n_in]
+    inputs: Tensor  #: [batch, time, n_in]
     run: Simulation
-    loss: Callable[[Simulation], Tensor]  # the loss of a simulation of this trial
-    signal: Tensor  # its true learning signal, [batch, time, n_rec]
+    loss: Callable[[Simulation], Tensor]  #: the loss of a simulation of this trial
+    signal: Tensor  #: its true learning signal, [batch, time, n_rec]
 
 
 class Control(NamedTuple):
     """A wrong version of the rule."""
 
     name: str
-    mistake: str  # what is wrong with it, in words
+    mistake: str  #: what is wrong with it, in words
     gradients: Callable[[Trial], Gradients]
 
 
@@ -209,6 +209,7 @@ def _checked(control: Control) -> Control:
     return control._replace(gradients=gradients)
 
 
+#: The wrong rules, each with its arguments checked; the last one is right at a time step of 1 ms.
 CONTROLS = tuple(_checked(control) for control in _RULES)
 
 AUTHORS_TIME_STEP = _checked(

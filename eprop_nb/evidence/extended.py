@@ -24,13 +24,13 @@ class Problem(NamedTuple):
     """A trial as plain arrays, and the loss that judges it."""
 
     parameters: Parameters
-    w_in: ArrayLike  # [n_in, n_rec]
-    w_rec: ArrayLike  # [n_rec, n_rec]
-    w_out: ArrayLike  # [n_rec, n_out]
-    inputs: ArrayLike  # spikes, [batch, time, n_in]
-    targets: ArrayLike | None  # of the regression, [batch, time, n_out]; None leaves this loss out of the sum
-    labels: ArrayLike | None  # right classes of the cross-entropy, [batch]; None leaves it out
-    rate: float | None  # target of the rate loss, in Hz; None leaves it out
+    w_in: ArrayLike  #: [n_in, n_rec]
+    w_rec: ArrayLike  #: [n_rec, n_rec]
+    w_out: ArrayLike  #: [n_rec, n_out]
+    inputs: ArrayLike  #: spikes, [batch, time, n_in]
+    targets: ArrayLike | None  #: of the regression, [batch, time, n_out]; None leaves this loss out of the sum
+    labels: ArrayLike | None  #: right classes of the cross-entropy, [batch]; None leaves it out
+    rate: float | None  #: target of the rate loss, in Hz; None leaves it out
 
 
 class MatrixGradients(NamedTuple):
@@ -44,9 +44,9 @@ class MatrixGradients(NamedTuple):
 class Solution(NamedTuple):
     """The spikes of a trial, and the gradient by two ways."""
 
-    z: NDArray[np.int_]  # [batch, time, n_rec]
-    bptt: MatrixGradients  # adjoints of every variable, last step first
-    eprop: MatrixGradients  # Σ_t L(t) e(t), traces first step first; L is BPTT's adjoint of the sent spike
+    z: NDArray[np.int_]  #: [batch, time, n_rec]
+    bptt: MatrixGradients  #: adjoints of every variable, last step first
+    eprop: MatrixGradients  #: Σ_t L(t) e(t), traces first step first; L is BPTT's adjoint of the sent spike
 
 
 class _Constants(NamedTuple):

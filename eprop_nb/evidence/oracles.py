@@ -20,10 +20,10 @@ from eprop_nb.parameters import Parameters
 class Trial(NamedTuple):
     """A trial as NumPy arrays [batch, time, n_rec]."""
 
-    z: Array  # spikes
-    v: Array  # membrane voltage
-    b: Array  # threshold adaptation
-    psi: Array  # pseudo-derivative
+    z: Array  #: spikes
+    v: Array  #: membrane voltage
+    b: Array  #: threshold adaptation
+    psi: Array  #: pseudo-derivative
 
 
 class HandGradients(NamedTuple):

@@ -24,10 +24,12 @@ from eprop_nb.parameters import (
 from eprop_nb.simulation import Simulation, simulate
 
 Loss = Literal["regression", "cross-entropy", "rate", "sum"]
+#: The losses that a case can have.
 LOSSES: tuple[Loss, ...] = ("regression", "cross-entropy", "rate", "sum")
+#: Names of two ways to the gradient.
 AUTOGRAD, BY_HAND = "BPTT by autograd", "hand-written BPTT"
-BOUND = 1e-13  # an error in float64 above this asks for more digits
-RATE = 20.0  # Hz, target of the rate loss
+BOUND = 1e-13  #: an error in float64 above this asks for more digits
+RATE = 20.0  #: Hz, target of the rate loss
 
 
 class Case(NamedTuple):
@@ -35,25 +37,25 @@ class Case(NamedTuple):
 
     parameters: Parameters
     batch: int
-    loss: Loss  # "sum" is the sum of the others
-    gain: float  # factor on the input and recurrent weights
-    seed: int  # of weights, inputs, targets and labels
+    loss: Loss  #: "sum" is the sum of the others
+    gain: float  #: factor on the input and recurrent weights
+    seed: int  #: of weights, inputs, targets and labels
 
 
 class Measurement(NamedTuple):
     """How far each way to the gradient is from BPTT by autograd, as a maximum relative error over all weights."""
 
     spikes: int
-    errors: dict[str, float]  # "traces", "online", "closed_form" and "hand-written BPTT"
+    errors: dict[str, float]  #: "traces", "online", "closed_form" and "hand-written BPTT"
 
 
 class Recomputation(NamedTuple):
     """The same case with more digits, and how far float64 is from that."""
 
-    same_spikes: dict[int, bool]  # by number of digits: are they those of float64, all of them?
-    disagreement: dict[int, float]  # by number of digits: e-prop against BPTT, both with so many
-    rounding: dict[int, float]  # by number of digits: the worse of the two against BPTT with the most digits
-    errors: dict[str, float]  # of each way in float64, and of BPTT by autograd, against BPTT with the most digits
+    same_spikes: dict[int, bool]  #: by number of digits: are they those of float64, all of them?
+    disagreement: dict[int, float]  #: by number of digits: e-prop against BPTT, both with so many
+    rounding: dict[int, float]  #: by number of digits: the worse of the two against BPTT with the most digits
+    errors: dict[str, float]  #: of each way in float64, and of BPTT by autograd, against BPTT with the most digits
 
     @property
     def amplification(self) -> float:
@@ -122,9 +124,9 @@ class Experiment(NamedTuple):
     """A case, drawn and run."""
 
     weights: Weights
-    inputs: Tensor  # [batch, time, n_in]
-    targets: Tensor  # [batch, time, n_out]
-    labels: Tensor  # [batch]
+    inputs: Tensor  #: [batch, time, n_in]
+    targets: Tensor  #: [batch, time, n_out]
+    labels: Tensor  #: [batch]
     run: Simulation
     loss: Tensor
 

@@ -26,11 +26,11 @@ _WORTH_A_THREAD = 50_000  # neurons × time steps × trials; with less, starting
 class Simulation(NamedTuple):
     """What a batch of trials leaves behind: arrays [batch, time, n_rec]."""
 
-    z: Array  # spikes, 0 or 1
-    v: Array  # membrane voltage
-    b: Array  # threshold adaptation
-    v_scaled: Array  # u, distance from the moving threshold in units of thr
-    psi: Array  # ψ, pseudo-derivative dz/dv
+    z: Array  #: spikes, 0 or 1
+    v: Array  #: membrane voltage
+    b: Array  #: threshold adaptation
+    v_scaled: Array  #: u, distance from the moving threshold in units of thr
+    psi: Array  #: ψ, pseudo-derivative dz/dv
 
 
 class Run(NamedTuple):
@@ -45,9 +45,9 @@ class Run(NamedTuple):
 class Gradients(NamedTuple):
     """A gradient with respect to each weight matrix, arrays [pre, post], summed over time and batch."""
 
-    w_in: Array  # [n_in, n_rec]
-    w_rec: Array  # [n_rec, n_rec], zero on the diagonal
-    w_out: Array | None = None  # [n_rec, n_out]; None where it was not computed
+    w_in: Array  #: [n_in, n_rec]
+    w_rec: Array  #: [n_rec, n_rec], zero on the diagonal
+    w_out: Array | None = None  #: [n_rec, n_out]; None where it was not computed
 
     def tensors(self) -> gradients.Gradients:
         """Return the same numbers as tensors, for `eprop_nb.compare`."""
@@ -57,9 +57,9 @@ class Gradients(NamedTuple):
 class Learning(NamedTuple):
     """What a network has done and what it should change, from `broadcast_gradients`."""
 
-    loss: float  # E = ½ Σ (y − y*)², summed over trials, time and outputs
-    gradients: Gradients  # of all three matrices
-    spike_counts: NDArray[np.int64]  # how often each neuron has fired in each trial, [batch, n_rec]
+    loss: float  #: E = ½ Σ (y − y*)², summed over trials, time and outputs
+    gradients: Gradients  #: of all three matrices
+    spike_counts: NDArray[np.int64]  #: how often each neuron has fired in each trial, [batch, n_rec]
 
 
 def broadcast_gradients(
@@ -105,13 +105,23 @@ def broadcast_gradients(
     Notes
     -----
     Bellec et al. (2020), equations (4) and (28): Σ_t Σ_k B_jk (y_k(t) − y*_k(t)) ē_ji(t), with ē the eligibility
-    trace, low-passed as the readout does it. With symmetric feedback that is the gradient of E = ½ Σ (y − y*)² along
-    all paths but those from neuron to neuron and through the reset (supplement, equation (17)): what autograd gives
-    after ``simulate(..., stop_recurrent_gradient=True)``.
+    trace, low-passed as the readout does it. With symmetric feedback that is the gradient of E = ½ Σ (y − y*)², the
+    loss of the supplement's equation (13), along all paths but those from neuron to neuron and through the reset
+    (supplement, equation (17)): what autograd gives after ``simulate(..., stop_recurrent_gradient=True)``.
 
     Memory, beside the arguments: a copy of the gradients for each of up to 16 groups of trials, but no more groups
     than fit into 1 GiB, with at least one; and for each thread ψ and the spikes of a trial with "closed_form", three
     numbers for each synapse with "online".
+
+    Examples
+    --------
+    >>> import eprop_nb as ep
+    >>> from eprop_nb import fast
+    >>> p = ep.Parameters()
+    >>> weights, inputs = ep.random_weights(p, seed=288), ep.poisson_spikes(p, seed=288)
+    >>> learned = fast.broadcast_gradients(p, weights, inputs, ep.random_targets(p, seed=288))
+    >>> int(learned.spike_counts.sum()), learned.gradients.w_rec.shape
+    (28, (8, 8))
     """
     online = _online(method)
     w_in, w_rec, w_out = arguments.weights(parameters, weights)
@@ -213,8 +223,8 @@ def backward(
     ----------
     parameters : Parameters
         The network.
-    run : Run or Simulation
-        The trials, from `forward`, or from a simulation.
+    run : Run
+        The trials, from `forward`; those of a simulation are taken as well.
     inputs : array or Tensor
         The input spikes of the trials, 0 or 1, [batch, time, n_in].
     output_signal : array or Tensor

@@ -20,7 +20,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import PAGES, PATIENCE, SCHEMES, WIDTHS, WITH_SLIDERS, labels, opened, until
+from browser import PATIENCE
+from browsing import PAGES, SCHEMES, WIDTHS, WITH_SLIDERS, labels, opened, until
 from playwright.sync_api import Browser, Locator, Page
 from playwright.sync_api import TimeoutError as NotInTimeError
 
@@ -135,14 +136,20 @@ def draw(height):
 
 sliders.view(draw, height=[1, 2, 3])
 """
+TEXT = """
+:::{admonition} Try, and notice
+:class: seealso
+Read {doc}`gradients`.
+:::
+"""
 
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[str]:
-    """Start JupyterLab on the loopback address with a notebook of one slider; return the notebook's address."""
-    cell = nbformat.v4.new_code_cell(CELL.strip())
+    """Start JupyterLab on the loopback address with a notebook of a slider and a box; return the notebook's address."""
+    cells = [nbformat.v4.new_code_cell(CELL.strip()), nbformat.v4.new_markdown_cell(TEXT.strip())]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel}), tmp_path / "slider.ipynb")
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), tmp_path / "slider.ipynb")
     private = {f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "RUNTIME", "DATA")}
     settings = tmp_path / "CONFIG" / "labconfig" / "page_config.json"
     settings.parent.mkdir(parents=True)
@@ -170,7 +177,7 @@ def lab(tmp_path: Path) -> Iterator[str]:
         server.wait(timeout=60)
 
 
-def test_the_same_sliders_work_in_jupyterlab(browser: Browser, lab: str) -> None:
+def test_the_same_sliders_and_boxes_work_in_jupyterlab(browser: Browser, lab: str) -> None:
     context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
@@ -196,4 +203,7 @@ def test_the_same_sliders_work_in_jupyterlab(browser: Browser, lab: str) -> None
     view.locator("summary:visible").focus()
     page.keyboard.press("Enter")
     view.locator(".ep-result:visible").wait_for()
+    box = page.locator(".jp-MarkdownCell aside").first
+    box.wait_for()
+    assert box.inner_text().split() == ["Try,", "and", "notice", "Read", "gradients."]
     context.close()

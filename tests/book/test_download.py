@@ -6,7 +6,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from browsing import HTML, PATIENCE
+from browser import PATIENCE
+from browsing import HTML
 from playwright.sync_api import Browser
 
 

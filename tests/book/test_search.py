@@ -6,7 +6,8 @@ import json
 from typing import NamedTuple
 
 import pytest
-from browsing import HTML, PATIENCE
+from browser import PATIENCE
+from browsing import HTML
 from playwright.sync_api import Browser
 
 
@@ -53,6 +54,15 @@ def test_the_first_hit_has_the_words_in_its_title_and_its_sentence_too(browser: 
         assert len(hit.sentence) < 300
 
 
+@pytest.mark.parametrize(
+    "words", ["eprop_gradients", "ep.compare", "fast.broadcast_gradients", "VacuousComparisonError"]
+)
+def test_the_entry_of_a_name_in_the_reference_is_among_the_first_hits(browser: Browser, site: str, words: str) -> None:
+    _, hits = search(browser, site, words)
+    name = words.rpartition(".")[2]
+    assert [hit for hit in hits[:3] if hit.address.startswith("book/api/") and hit.address.endswith(f".{name}")]
+
+
 def test_a_hit_leads_to_a_section_that_is_there(browser: Browser, site: str) -> None:
     _, hits = search(browser, site, "eligibility trace")
     assert len(hits) > 5
@@ -80,6 +90,6 @@ def test_every_section_of_every_page_can_be_found(site: str) -> None:
     text = (HTML / "sections.js").read_text(encoding="utf-8")
     sections = json.loads(text.partition("=")[2].rstrip().rstrip(";"))
     pages = {section["page"] for section in sections}
-    built = {path.relative_to(HTML).as_posix() for path in (HTML / "book").glob("*.html")}
+    built = {path.relative_to(HTML).as_posix() for path in (HTML / "book").rglob("*.html")}
     assert built <= pages
     assert sum(len(section["sentences"]) for section in sections) > 1000

@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
-from browsing import HTML, PATIENCE, labels, opened
+from browser import PATIENCE
+from browsing import HTML, labels, opened
 from playwright.sync_api import Browser
 from torch import Tensor
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from browsing import PAGES, PATIENCE, STILL, WIDTHS, WITH_SLIDERS, labels, until
+from browser import PATIENCE, STILL
+from browsing import PAGES, WIDTHS, WITH_SLIDERS, address_of, labels, until
 from playwright.sync_api import Browser, Locator, Page, Route
 
 LATE = re.compile(r"/(mathjax|html-manager)/[\w-]+\.js")  # what sets equations, and what makes sliders
@@ -39,7 +40,7 @@ def rows(view: Locator) -> list[str]:
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_whole_without_scripts(browser: Browser, site: str, name: str, width: int) -> None:
-    with without_scripts(browser, f"{site}book/{name}.html", width) as page:
+    with without_scripts(browser, address_of(site, name), width) as page:
         assert page.evaluate("document.documentElement.dataset.theme") == "light"
         assert not page.evaluate("document.documentElement.scrollWidth > innerWidth + 1"), "the page scrolls sideways"
         assert not re.search(r"\\[(\[]|\$\$", page.locator("body").inner_text())
@@ -60,7 +61,7 @@ def test_a_page_is_whole_without_scripts(browser: Browser, site: str, name: str,
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", WITH_SLIDERS)
 def test_sliders_leave_their_first_frame_and_all_results(browser: Browser, site: str, name: str, width: int) -> None:
-    with without_scripts(browser, f"{site}book/{name}.html", width) as page:
+    with without_scripts(browser, address_of(site, name), width) as page:
         views, known = page.locator(".ep-first").all(), labels(name)
         assert len(views) == len(known) > 0
         for view, table, frames in zip(views, page.locator(".ep-all").all(), known, strict=True):
@@ -85,7 +86,7 @@ def test_sliders_leave_their_first_frame_and_all_results(browser: Browser, site:
 
 @pytest.mark.parametrize("name", WITH_SLIDERS)
 def test_folded_code_opens_without_scripts(browser: Browser, site: str, name: str) -> None:
-    with without_scripts(browser, f"{site}book/{name}.html", 390) as page:
+    with without_scripts(browser, address_of(site, name), 390) as page:
         folded = page.locator("details:has(> .cell_input)").first
         assert not folded.locator("pre").first.is_visible()
         folded.locator("summary").click()
@@ -111,7 +112,7 @@ def test_a_page_can_be_read_while_its_scripts_load_and_its_sliders_move_nothing(
     held: list[Route] = []
     context.route(LATE, lambda route: held.append(route))  # noqa: PLW0108  # Playwright marks the function
     page = context.new_page()
-    page.goto(f"{site}book/{name}.html", wait_until="commit")
+    page.goto(address_of(site, name), wait_until="commit")
     until(page, lambda: len(held), lambda count: count == 2)
     page.add_style_tag(content=STILL)
     page.locator(".bd-footer, footer").first.wait_for(state="attached")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import site_address
 from browsing import HTML
+from bs4 import BeautifulSoup, Tag
 from sphinx.errors import ConfigError
 
 TOOLS = Path(__file__).parents[2] / "tools"
@@ -110,9 +111,9 @@ def test_every_page_of_the_book_says_what_it_is_about() -> None:
         pytest.skip("the pages are not built: make book")
     for path in sorted((HTML / "book").glob("*.html")):
         page = path.read_text(encoding="utf-8")
-        description = re.search(r'<meta name="description" content="([^"]+)"', page)
-        assert description, path.name
-        assert len(description[1]) > 30, path.name
+        description = BeautifulSoup(page, "html.parser").find("meta", {"name": "description"})
+        assert isinstance(description, Tag), path.name
+        assert len(str(description["content"])) > 30, path.name
     first = (HTML / "book" / "index.html").read_text(encoding="utf-8")
     assert first.count("e-prop, proved numerically</title>") == 1
     assert "&#8212; e-prop" not in first.partition("</title>")[0]
