@@ -2,8 +2,8 @@
 
 Entries of the bibliography become items of its list: docutils gives the list the role `list` and its entries the role
 `doc-biblioentry`, which no list may hold, so that a screen reader cannot count them. And a cell that asserts a claim
-becomes a place that the ledger can link to: MyST-NB turns the cell's tag into a class, and a link needs an id. And the head of a column without a name becomes a
-cell like others, since it would be read out as a heading that says nothing.
+becomes a place that the ledger can link to: MyST-NB turns the cell's tag into a class, and a link needs an id. And the
+head of a column without a name becomes a cell like others, since it would be read out as a heading that says nothing.
 """
 
 import re
