@@ -25,6 +25,7 @@ HTML = ROOT / "_build" / "html"
 PAGES = ["index", *(p.stem for p in sorted((ROOT / "book").glob("*.ipynb")) if p.stem != "index")]
 PAGES += [p.stem for p in sorted((ROOT / "book").glob("*.md"))]
 PAGES += [f"book/api/{p.stem}" for p in sorted((ROOT / "book" / "api").glob("*.md"))]
+OF_SPHINX = ["search", "genindex", "py-modindex"]  # pages that it makes at the root of the site
 SCHEMES, WIDTHS = ("light", "dark"), (1280, 390)
 
 _Value = TypeVar("_Value")
@@ -91,7 +92,7 @@ WITH_SLIDERS = [name for name in PAGES if labels(name)]
 
 def address_of(site: str, name: str) -> str:
     """Return the address of a page: of a chapter by its name alone, of the others by their path."""
-    return f"{site}{name}.html" if "/" in name or name == "search" else f"{site}book/{name}.html"
+    return f"{site}{name}.html" if "/" in name or name in OF_SPHINX else f"{site}book/{name}.html"
 
 
 @contextmanager
