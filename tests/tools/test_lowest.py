@@ -7,7 +7,10 @@ import json
 import subprocess
 import sys
 import tomllib
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 import lowest
 import nbformat
@@ -18,6 +21,13 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent.parent
 CHAPTERS = sorted(path.stem for path in (ROOT / "book").glob("*.ipynb"))
+_Value = TypeVar("_Value")
+
+
+def finished(work: Coroutine[Any, Any, _Value]) -> _Value:
+    """Return the result, from a thread of its own: in this one, the browser of other tests may have its event loop."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +37,7 @@ def found() -> dict[str, str]:
         lowest.install(lowest.HOME, "")
     except subprocess.CalledProcessError as error:  # it has said why
         missing(f"the lowest versions could not be installed: {error}")
-    return asyncio.run(lowest.run(lowest.python(lowest.HOME), dict(copies(ROOT))))
+    return finished(lowest.run(lowest.python(lowest.HOME), dict(copies(ROOT))))
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
@@ -73,6 +83,6 @@ def copy(*sources: str, printed: str = "") -> str:
     ],
 )
 def test_what_is_wrong_with_a_copy_is_noticed(text: str, said: str | None) -> None:
-    wrong = asyncio.run(lowest.fault(sys.executable, text))
+    wrong = finished(lowest.fault(sys.executable, text))
     assert (said or "") in wrong
     assert bool(wrong) is bool(said)
