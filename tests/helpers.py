@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 import eprop_nb as ep
+from eprop_nb import fast
+from eprop_nb.learning import tasks
 
 Array = NDArray[np.floating[Any]]
 
@@ -166,3 +168,31 @@ def filtered_rule(
     )
     w_out = ep.readout_gradient(p, run, ep.output_error(p, weights, run, targets).detach())
     return ep.Gradients(w_in, ep.without_self_connections(w_rec), w_out)
+
+
+def single(array: Array) -> NDArray[np.float64]:
+    """Return the numbers as the script of NEST's test holds its weights, in single precision."""
+    return array.astype(np.float32).astype(np.float64)
+
+
+def losses_of_nests_pattern(updates: int) -> list[float]:
+    """Train on a pattern as NEST's test does, with its draws, and return the loss before each update."""
+    p, draw = tasks.pattern_parameters(), np.random.RandomState(1)
+    sizes = ((100, 100), (100, 100), (100, 1), (100, 1))
+    w_in, w_rec, w_out, feedback = (single(draw.randn(*size) / 10) for size in sizes)
+    np.fill_diagonal(w_rec, 0)
+    inputs = (draw.rand(1, 1000, 100) < 0.05).astype(float)
+    inputs[:, 0] = 0
+    amplitudes, phases = draw.uniform(0.5, 2, 4), draw.uniform(0, 2 * np.pi, 4)
+    targets = tasks.sum_of_sines(1000, amplitudes.tolist(), phases.tolist()).numpy()[None, :, None]
+
+    weights, losses = [w_in, w_rec, w_out], []
+    for _ in range(updates):
+        run = fast.forward(p, ep.Weights(*weights), inputs)  # type: ignore[arg-type]  # arrays are fine
+        error = run.output - targets
+        losses.append(float(0.5 * np.sum(error**2)))
+        too_often = 300 * (run.spike_counts / 1000 - 0.01) / 1000
+        signal = np.repeat(too_often[:, None], 1000, axis=1)
+        found = [each for each in fast.backward(p, run, inputs, error, feedback, signal) if each is not None]
+        weights = [weight - 1e-4 * gradient for weight, gradient in zip(weights, found, strict=True)]
+    return losses

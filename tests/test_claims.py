@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import test_nest
 import torch
-from helpers import array, error
+from helpers import array, error, losses_of_nests_pattern
 from test_reference import FILES, ours, reference
 
 import eprop_nb as ep
@@ -489,3 +489,15 @@ def test_the_compiled_path_does_not_depend_on_the_number_of_threads(measured: Me
     finally:
         torch.set_num_threads(before)
     measured(max(ep.compare(each, found[0]).max_relative_error for each in found[1:]))
+
+
+@pytest.mark.claim(
+    "nest-losses",
+    statement="The first five losses of pattern generation that NEST's tests pin",
+    equation="(P4), (P28)",
+    chapter="learning",
+    at_most=1e-12,
+)
+def test_training_gives_the_losses_of_nest(measured: Measured) -> None:
+    nest = [101.964356999041, 103.466731126205, 103.340607074771, 103.680244037686, 104.412775748752]
+    measured(float(np.abs(np.array(losses_of_nests_pattern(len(nest))) / nest - 1).max()))

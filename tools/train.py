@@ -4,7 +4,7 @@ python tools/train.py pattern | evidence [PROCESSES]
 
 Writes eprop_nb/data/pattern_training.npz or evidence_training.npz. It takes minutes for the first and about an hour of
 two cores for the second. Training is chaotic, so another processor gives other numbers; the chapters state what holds
-with a wide margin, and show the rest in figures. Times are those of one process, with others running beside it.
+with a wide margin, and show the rest in figures. Times are those of one core's work.
 """
 
 from __future__ import annotations

@@ -157,8 +157,7 @@ class Panel:
         )
         self.height = 10 * _checks.whole("height", height, 1)
         if x_ticks is None:
-            decades = [10.0**power for power in ticks(*self.x) if power == round(power)]
-            x_ticks = decades if self.log else ticks(*self.x)
+            x_ticks = [10.0**power for power in ticks(*self.x) if power == round(power)] if self.log else ticks(*self.x)
         if y_ticks is None:
             y_ticks = ticks(*self.y, max(2, self.height // 220))
         self.x_marks = self._ticks("x_ticks", x_ticks, self.x, self._x)

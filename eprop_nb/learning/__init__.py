@@ -3,7 +3,7 @@
 Public is what `__all__` lists.
 """
 
-from eprop_nb.learning import tasks
+from eprop_nb.learning import tasks, training
 from eprop_nb.learning.network import EpropNetwork
 
-__all__ = ["EpropNetwork", "tasks"]
+__all__ = ["EpropNetwork", "tasks", "training"]

@@ -31,7 +31,7 @@ class Course(NamedTuple):
     """How a training went."""
 
     errors: np.ndarray  # of each update, before it, [updates]
-    seconds: np.ndarray  # from the start to the end of each update, [updates]
+    seconds: np.ndarray  # of the processor, from the start to the end of each update, [updates]
 
 
 def network(
@@ -145,7 +145,7 @@ def train(
     Returns
     -------
     Course
-        The errors before each update, and when it ended.
+        The errors before each update, and what it has taken until its end.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def train(
         trials = draw(k)
         if watch is not None:
             watch(k, net)
-        began = time.perf_counter()
+        began = time.process_time()
         if redraw is not None and net.feedback is not None:
             net.feedback.copy_(scale * random_feedback(net.neurons, redraw + k))
         steps.zero_grad()
@@ -169,7 +169,7 @@ def train(
             raise FloatingPointError(f"the loss is {value.item()} in update {k}; the learning rate {rate} is too large")
         value.backward()  # type: ignore[no-untyped-call]
         steps.step()
-        spent += time.perf_counter() - began
+        spent += time.process_time() - began
         seconds[k] = spent
     return Course(errors, seconds)
 

@@ -6,6 +6,7 @@ whether what it claims is so, and that must be so of the one that the page calls
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import re
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import nbformat
 import numpy as np
@@ -28,6 +29,7 @@ from torch import Tensor
 import eprop_nb as ep
 from eprop_nb import fast
 from eprop_nb.evidence import controls, oracles
+from eprop_nb.learning import EpropNetwork, tasks, training
 
 ROOT = Path(__file__).parent.parent.parent
 BOOK = ROOT / "book"
@@ -40,6 +42,7 @@ CHAPTERS = (
     "oracles",
     "controls",
     "four_ways",
+    "learning",
 )
 RIGHT, WRONG = "**Right.** ", "**Not so.** "
 ANSWER = re.compile(r'<details class="ep-answer">\n<summary>([A-D])\. (.+)</summary>\n\n(\*\*.+)\n\n</details>')
@@ -217,6 +220,8 @@ SAID = {  # numbers that the facts compute, in the answers that say them
     ("oracles", 2): ("up to 0.7", "1.9"),
     ("oracles", 3): ("more than half",),
     ("controls", 1): ("44 of the 50", "in all 50"),
+    ("learning", 1): ("every one of the twenty seeds",),
+    ("learning", 3): ("ten of ten",),
     ("four_ways", 3): ("some 6 %", "120 of 2120", "240 of 2240"),
 }
 
@@ -824,6 +829,63 @@ def what_dispatch_costs() -> dict[str, bool]:
     assert shares["C"] < 1 / 3
     assert min(shares["A"], shares["B"]) > 1 / 2
     return {letter: share == min(shares.values()) for letter, share in shares.items()}
+
+
+def names_of(chapter: str, *functions: str) -> dict[str, Callable[..., Any]]:
+    """Run the cells of a chapter that define these functions, and return what they define."""
+    names: dict[str, Any] = {"np": np, "torch": torch, "ep": ep, "fast": fast, "tasks": tasks, "training": training}
+    names["p"] = tasks.pattern_parameters()
+    for cell in nbformat.read(BOOK / f"{chapter}.ipynb", as_version=4).cells:
+        if cell.cell_type == "code" and any(f"def {function}(" in cell.source for function in functions):
+            definitions = [node for node in ast.parse(cell.source).body if isinstance(node, ast.FunctionDef)]
+            exec(compile(ast.Module(definitions, []), chapter, "exec"), names)  # noqa: S102  # the chapter's own code
+    return names
+
+
+@fact("learning", 1)
+def what_a_falling_error_shows() -> dict[str, bool]:
+    best_readout = names_of("learning", "best_readout")["best_readout"]
+    readout_suffices = all(best_readout(seed) < 0.1 for seed in range(20))
+    stored = np.load(str(files(ep) / "data" / "pattern_training.npz"))
+    falls = stored["errors"][training.METHODS.index("random"), :, -20:].mean() < 0.1
+    along = bool(np.median(stored["cosines"][2, :, :, 1]) > 0.99)  # random feedback, recurrent weights
+    return {"A": not readout_suffices, "B": readout_suffices, "C": bool(falls and along)}
+
+
+@fact("learning", 2)
+def what_turns_in_feedback_alignment() -> dict[str, bool]:
+    before: dict[str, Tensor] = {}
+
+    def watch(k: int, net: EpropNetwork) -> None:
+        if k == 0:
+            before.update({name: each.clone() for name, each in net.state_dict().items()})
+
+    net, _ = training.train_pattern("random", 0, updates=200, watch=watch)
+    after = net.state_dict()
+
+    def cosine(state: dict[str, Tensor]) -> float:
+        return float(torch.cosine_similarity(state["w_out"].flatten(), state["feedback"].flatten(), 0))
+
+    fixed, turned = torch.equal(before["feedback"], after["feedback"]), cosine(after) - cosine(before) > 0.2
+    ends = np.load(str(files(ep) / "data" / "pattern_training.npz"))["cosines"][2, :, -1, :2]
+    return {"A": fixed and turned, "B": not fixed, "C": bool(np.median(ends) > 0.9)}
+
+
+@fact("learning", 3)
+def one_of_the_missing_parts() -> dict[str, bool]:
+    names = names_of("learning", "added_back", "full", "cosine")
+    found = []
+    for seed in range(10):
+        pattern = tasks.pattern_generation(names["p"], seed)  # type: ignore[arg-type]
+        net = training.network("symmetric", tasks.pattern_parameters(), seed=seed, readout_scale=0.1)
+        bptt = names["full"](net, pattern)
+        found.append([names["cosine"](names["added_back"](net, pattern, *w), bptt) for w in ((0, 0), (1, 0), (0, 1))])
+    nothing, synapses, reset = np.array(found).T
+    return {
+        "A": bool((synapses > nothing).any()),
+        "B": bool((np.minimum(synapses, reset) > (1 + nothing) / 2).any()),
+        "C": bool((synapses < nothing).all() and np.abs(reset - nothing).max() < 0.1),
+    }
 
 
 # --- the page for teachers --------------------------------------------------------------------------------------------

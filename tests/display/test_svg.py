@@ -194,3 +194,8 @@ def test_a_figure_needs_panels_and_a_result(rows: Any, result: Any, kind: type[E
 )
 def test_numbers_are_written_in_few_letters(value: float, digits: int, text: str) -> None:
     assert svg.number(value, digits) == text
+
+
+def test_an_axis_may_be_thousands_of_steps_long() -> None:
+    drawn = svg.figure([svg.Panel((0, 9600), (0, 1)).line([0, 9600], [0, 1])], result="a line")
+    assert ">8000</text>" in drawn.body or ">9000</text>" in drawn.body

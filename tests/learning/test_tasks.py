@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from helpers import says
+from helpers import losses_of_nests_pattern, says, single
 from numpy.typing import NDArray
 
 import eprop_nb as ep
@@ -22,34 +22,10 @@ Array = NDArray[np.float64]
 # test_eprop_bsshslm_2020_plasticity.py, in the version of NEST 3.10): of NEST, and of the authors' program in a fork.
 
 
-def single(
-    array: Array,
-) -> Array:
-    """Return the numbers as that script holds its weights, in single precision."""
-    return array.astype(np.float32).astype(np.float64)
-
-
 def test_the_first_losses_of_pattern_generation_are_those_of_nest_and_of_the_authors() -> None:
     nest = [101.964356999041, 103.466731126205, 103.340607074771, 103.680244037686, 104.412775748752]
     authors = [101.964363098144, 103.466735839843, 103.340606689453, 103.680244445800, 104.412780761718]
-    p, draw = tasks.pattern_parameters(), np.random.RandomState(1)  # as NEST's test draws
-    sizes = ((100, 100), (100, 100), (100, 1), (100, 1))
-    w_in, w_rec, w_out, feedback = (single(draw.randn(*size) / 10) for size in sizes)
-    np.fill_diagonal(w_rec, 0)
-    inputs = (draw.rand(1, 1000, 100) < 0.05).astype(float)
-    inputs[:, 0] = 0
-    amplitudes, phases = draw.uniform(0.5, 2, 4), draw.uniform(0, 2 * np.pi, 4)
-    targets = tasks.sum_of_sines(1000, amplitudes.tolist(), phases.tolist()).numpy()[None, :, None]
-
-    weights, losses = [w_in, w_rec, w_out], []
-    for _ in nest:
-        run = fast.forward(p, ep.Weights(*weights), inputs)  # type: ignore[arg-type]  # arrays are fine
-        error = run.output - targets
-        losses.append(0.5 * np.sum(error**2))
-        too_often = 300 * (run.spike_counts / 1000 - 0.01) / 1000
-        signal = np.repeat(too_often[:, None], 1000, axis=1)
-        found = [each for each in fast.backward(p, run, inputs, error, feedback, signal) if each is not None]
-        weights = [weight - 1e-4 * gradient for weight, gradient in zip(weights, found, strict=True)]
+    losses = losses_of_nests_pattern(len(nest))
     np.testing.assert_allclose(losses, nest, rtol=1e-12)
     np.testing.assert_allclose(losses, authors, rtol=1e-7)  # theirs in single precision; what NEST allows, too
 
