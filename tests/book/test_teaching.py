@@ -837,7 +837,9 @@ def names_of(chapter: str, *functions: str) -> dict[str, Callable[..., Any]]:
     names["p"] = tasks.pattern_parameters()
     for cell in nbformat.read(BOOK / f"{chapter}.ipynb", as_version=4).cells:
         if cell.cell_type == "code" and any(f"def {function}(" in cell.source for function in functions):
-            definitions = [node for node in ast.parse(cell.source).body if isinstance(node, ast.FunctionDef)]
+            definitions: list[ast.stmt] = [
+                node for node in ast.parse(cell.source).body if isinstance(node, ast.FunctionDef)
+            ]
             exec(compile(ast.Module(definitions, []), chapter, "exec"), names)  # noqa: S102  # the chapter's own code
     return names
 
