@@ -23,8 +23,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from eprop_nb import Parameters, Weights
+from eprop_nb import Parameters, Weights, fast
 from eprop_nb.learning import EpropNetwork, tasks, training
+from eprop_nb.learning_signals import low_pass
 
 DATA = Path(__file__).parent.parent / "eprop_nb" / "data"
 SEEDS = range(20)  # for what is compared
@@ -152,6 +153,45 @@ def remember(
     return found.errors, training.evidence_error(net, seed), float(np.median(np.diff(found.seconds)))
 
 
+def without_a_term(p: Parameters, psi: np.ndarray, signal: np.ndarray) -> np.ndarray:
+    """Return the learning signal with which the exact traces sum to what the traces of (26) sum to with this one.
+
+    The closed form of (24) is c = ψ (L + q), q ← ρ q − β c, and that of (26) is ĉ = ψ (L + r), r ← ρ r − β ψ L. For
+    the signal L + r − q the first finds the second's c, and all that follows from it is the same.
+    """
+    rho, beta = np.array(p.rho, psi.dtype), np.array(p.beta_per_neuron, psi.dtype)
+    found, q, r = np.empty_like(signal), np.zeros_like(signal[:, 0]), np.zeros_like(signal[:, 0])
+    for t in range(signal.shape[1] - 1, -1, -1):
+        found[:, t] = signal[:, t] + r - q
+        q = rho * q - beta * psi[:, t] * (signal[:, t] + r)
+        r = rho * r - beta * psi[:, t] * signal[:, t]
+    return found
+
+
+def simplified(seed: int, updates: int = 150, rate: float = 5e-3) -> tuple[np.ndarray, float]:
+    """Train with symmetric e-prop and the paper's simplified traces, (26); return as `remember` does."""
+    p = tasks.evidence_parameters()
+    net = training.network("symmetric", p, seed=seed, dtype=torch.float32)
+    steps, errors = training.optimizer(net, rate), np.empty(updates)
+    for k in range(updates):
+        drawn = tasks.evidence_accumulation(p, 64, seed=100_000 * (seed + 1) + k)
+        trials = drawn._replace(inputs=drawn.inputs.float())
+        weights = Weights(*(each.detach() for each in (net.w_in, net.w_rec, net.w_out)))
+        run = fast.forward(p, weights, trials.inputs)
+        output = torch.from_numpy(run.output).requires_grad_()
+        spikes = torch.from_numpy(run.z).float().requires_grad_()
+        loss, errors[k] = training.evidence_loss(output, spikes, trials)
+        to_output, to_spikes = torch.autograd.grad(loss, (output, spikes))
+        back = low_pass(to_output.flip(1), p.kappa, p.kappa_complement).flip(1)
+        signal = without_a_term(p, run.psi, (back @ weights.w_out.T + to_spikes).numpy())
+        found = fast.backward(p, run, trials.inputs, torch.zeros_like(to_output), weights.w_out, signal)
+        exact = fast.backward(p, run, trials.inputs, to_output, weights.w_out)
+        for each, gradient in zip((net.w_in, net.w_rec, net.w_out), (*found[:2], exact.w_out), strict=True):
+            each.grad = torch.as_tensor(gradient)
+        steps.step()
+    return errors, training.evidence_error(net, seed)
+
+
 def of_evidence(pool: Any) -> Result:
     """Return everything about evidence accumulation."""
     jobs = [(*setting, seed, DELAYS[0]) for setting in EVIDENCE.values() for seed in FEW]
@@ -163,7 +203,11 @@ def of_evidence(pool: Any) -> Result:
         result[f"errors: {name}"] = np.array([errors for errors, _, _ in these], np.float32)
         result[f"error: {name}"] = np.array([error for _, error, _ in these])
         result[f"seconds: {name}"] = np.array([seconds for _, _, seconds in these])
-    result["names"] = np.array(names)
+    name = "symmetric, simplified traces"
+    these = pool(simplified, [(seed,) for seed in FEW])
+    result[f"errors: {name}"] = np.array([errors for errors, _ in these], np.float32)
+    result[f"error: {name}"] = np.array([error for _, error in these])
+    result["names"] = np.array([*names, name])
     return result
 
 
