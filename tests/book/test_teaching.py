@@ -43,6 +43,7 @@ CHAPTERS = (
     "controls",
     "four_ways",
     "learning",
+    "own_work",
 )
 RIGHT, WRONG = "**Right.** ", "**Not so.** "
 ANSWER = re.compile(r'<details class="ep-answer">\n<summary>([A-D])\. (.+)</summary>\n\n(\*\*.+)\n\n</details>')
@@ -888,6 +889,58 @@ def one_of_the_missing_parts() -> dict[str, bool]:
         "B": bool((np.minimum(synapses, reset) > (1 + nothing) / 2).any()),
         "C": bool((synapses < nothing).all() and np.abs(reset - nothing).max() < 0.1),
     }
+
+
+SMALL = ep.Parameters(n_in=8, n_lif=6, n_alif=6, n_out=2, duration=60.0, rate_in=150.0, tau_a=60.0, beta=0.3)
+
+
+@fact("own_work", 1)
+def what_the_readout_gets() -> dict[str, bool]:
+    inputs, targets = ep.poisson_spikes(SMALL, 4, seed=1), ep.random_targets(SMALL, 4, seed=1)
+    nets = EpropNetwork(SMALL, "random"), EpropNetwork(SMALL, gradient="bptt")
+    for net in nets:
+        torch.autograd.backward((net(inputs)[0] - targets).square().sum())
+    found, exact = (net.w_out.grad for net in nets)
+    assert found is not None
+    assert exact is not None
+    same = bool((found - exact).abs().max() < 1e-13 * exact.abs().max())
+    return {"A": not same, "B": not found.any(), "C": same}
+
+
+@fact("own_work", 2)
+def what_two_processes_average() -> dict[str, bool]:
+    inputs, targets = ep.poisson_spikes(SMALL, 8, seed=1), ep.random_targets(SMALL, 8, seed=1)
+
+    def gradient(part: slice) -> Tensor:
+        net = EpropNetwork(SMALL)
+        torch.autograd.backward((net(inputs[part])[0] - targets[part]).square().sum())
+        assert net.w_rec.grad is not None
+        return net.w_rec.grad
+
+    whole, halves = gradient(slice(8)), [gradient(slice(4)), gradient(slice(4, 8))]
+    averaged = (halves[0] + halves[1]) / 2  # what DistributedDataParallel does: tests/learning/test_distributed.py
+    return {
+        "A": torch.allclose(averaged, whole / 2, rtol=1e-12, atol=1e-14),
+        "B": torch.allclose(averaged, whole),
+        "C": torch.allclose(averaged, halves[0]),
+    }
+
+
+@fact("own_work", 3)
+def what_lif_neurons_cannot_show() -> dict[str, bool]:
+    somebody = names_of("own_work", "somebody")["somebody"]
+    seen = []
+    for alif in (0, 6):
+        p = ep.Parameters(n_in=8, n_lif=12 - alif, n_alif=alif, n_out=2, duration=60.0, rate_in=150.0, beta=0.3)
+        of = trial(1, p)
+        exact = ep.bptt_gradients(of.loss, of.weights)
+        mine = ep.Gradients(exact.w_in, somebody(p, of.run, ideal(of)))
+        seen.append(error(mine, exact) < 1e-13)
+    # that it may be right as well is so for the package's own rule
+    of = trial(1, SMALL)
+    ours = error(ep.eprop_gradients(SMALL, of.run, of.inputs, ideal(of)), ep.bptt_gradients(of.loss, of.weights))
+    with_lif, with_alif = seen
+    return {"A": with_lif and with_alif, "B": with_lif and not with_alif and ours < 1e-13, "C": ours > 1e-13}
 
 
 # --- the page for teachers --------------------------------------------------------------------------------------------
