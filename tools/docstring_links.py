@@ -23,7 +23,7 @@ LISTED = (PACKAGE, f"{PACKAGE}.fast", f"{PACKAGE}.learning")  # what `__all__` n
 # so is what the modules that are named in these rooms' `__all__` define, if it has no underscore
 ROOMS = (f"{PACKAGE}.evidence", f"{PACKAGE}.display", f"{PACKAGE}.learning")
 FOREIGN = (  # types of others: a link to their pages would ask the network, so these stay words
-    *("Tensor", "torch.Tensor", "torch.dtype", "torch.device"),
+    *("Tensor", "torch.Tensor", "torch.dtype", "torch.device", "torch.optim.optimizer.Optimizer"),
     *("Array", "ArrayLike", "FloatArray", "NDArray", "np.int64", "np.int_", "np.uint8"),
     *("numpy.dtype", "numpy.int64", "numpy.ndarray", "numpy.random._generator.Generator", "numpy.typing.ArrayLike"),
     *("Axes", "AxesImage", "matplotlib.axes._axes.Axes", "matplotlib.colorbar.Colorbar", "matplotlib.image.AxesImage"),

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -22,6 +23,7 @@ from eprop_nb.learning.network import EpropNetwork
 from eprop_nb.learning_signals import random_feedback
 from eprop_nb.parameters import Parameters, Weights, random_weights
 
+Array = NDArray[np.float64]
 METHODS = ("bptt", "symmetric", "adaptive", "random", "redrawn", "readout")
 RATE = 0.01  # spikes in a step: 10 Hz, to which the firing rates are drawn
 DECAY = 1e-3  # of the readout and of adaptive feedback, in each update
@@ -30,8 +32,8 @@ DECAY = 1e-3  # of the readout and of adaptive feedback, in each update
 class Course(NamedTuple):
     """How a training went."""
 
-    errors: np.ndarray  # of each update, before it, [updates]
-    seconds: np.ndarray  # of the processor, from the start to the end of each update, [updates]
+    errors: Array  # of each update, before it, [updates]
+    seconds: Array  # of the processor, from the start to the end of each update, [updates]
 
 
 def network(
