@@ -43,6 +43,7 @@ CHAPTERS = (
     "controls",
     "four_ways",
     "learning",
+    "remembering",
     "own_work",
 )
 RIGHT, WRONG = "**Right.** ", "**Not so.** "
@@ -832,7 +833,7 @@ def what_dispatch_costs() -> dict[str, bool]:
     return {letter: share == min(shares.values()) for letter, share in shares.items()}
 
 
-def names_of(chapter: str, *functions: str) -> dict[str, Callable[..., Any]]:
+def names_of(chapter: str, *functions: str) -> dict[str, Any]:
     """Run the cells of a chapter that define these functions, and return what they define."""
     names: dict[str, Any] = {"np": np, "torch": torch, "ep": ep, "fast": fast, "tasks": tasks, "training": training}
     names["p"] = tasks.pattern_parameters()
@@ -879,7 +880,7 @@ def one_of_the_missing_parts() -> dict[str, bool]:
     names = names_of("learning", "added_back", "full", "cosine")
     found = []
     for seed in range(10):
-        pattern = tasks.pattern_generation(names["p"], seed)  # type: ignore[arg-type]
+        pattern = tasks.pattern_generation(names["p"], seed)
         net = training.network("symmetric", tasks.pattern_parameters(), seed=seed, readout_scale=0.1)
         bptt = names["full"](net, pattern)
         found.append([names["cosine"](names["added_back"](net, pattern, *w), bptt) for w in ((0, 0), (1, 0), (0, 1))])
@@ -889,6 +890,41 @@ def one_of_the_missing_parts() -> dict[str, bool]:
         "B": bool((np.minimum(synapses, reset) > (1 + nothing) / 2).any()),
         "C": bool((synapses < nothing).all() and np.abs(reset - nothing).max() < 0.1),
     }
+
+
+@fact("remembering", 1)
+def where_the_memory_is() -> dict[str, bool]:
+    names = names_of("remembering", "simulated", "seen", "decoded")
+    p = names["p"] = tasks.evidence_parameters()
+    names["asked"] = p.n_steps - tasks.DECISION
+    net = training.network("symmetric", p, seed=4, dtype=torch.float32)
+    (b, _, labels), (new_b, _, new_labels) = (names["seen"](net, seed, 4) for seed in (10**7, 2 * 10**7))
+    found = names["decoded"](b, labels, new_b, new_labels)
+    return {"A": found < 0.6, "B": found > 0.8, "C": float(p.alpha[0]) ** 1050 > 1e-20}
+
+
+@fact("remembering", 2)
+def what_a_lif_synapse_learns_of_the_cues() -> dict[str, bool]:
+    names = names_of("remembering", "trace")
+    p = names["p"] = tasks.evidence_parameters()
+    pre = np.zeros(p.n_steps)
+    pre[:1050:20] = 1  # as far as the cues go
+    left = []
+    for neuron in (0, p.n_rec - 1):
+        e, _ = names["trace"](np.full(p.n_steps, 0.1), pre, neuron)
+        left.append(np.abs(e[-tasks.DECISION :]).max() / np.abs(e).max())
+    lif, alif = left
+    assert alif > 1e-3
+    return {"A": lif < 1e-9, "B": lif > alif / 100, "C": lif > 1e-3}
+
+
+@fact("remembering", 3)
+def what_stopping_early_does() -> dict[str, bool]:
+    stored = np.load(str(files(ep) / "data" / "evidence_training.npz"))
+    courses = stored["errors: symmetric"][:, -50:]
+    lucky, fresh = courses.min(1).mean(), stored["error: symmetric"].mean()
+    trained_on = courses.mean() < fresh / 2  # a batch would look much better if it had been trained on
+    return {"A": bool(lucky >= fresh), "B": bool(trained_on), "C": bool(lucky < fresh)}
 
 
 SMALL = ep.Parameters(n_in=8, n_lif=6, n_alif=6, n_out=2, duration=60.0, rate_in=150.0, tau_a=60.0, beta=0.3)
