@@ -384,7 +384,7 @@ def offer(page: str, size: str) -> str:
     """Return a page with a link to the PDF, in the place that is there for it."""
 
     def place(found: re.Match[str]) -> str:
-        written = f'<nav class="ep-pdf" aria-label="PDF"><a href="{found[2]}">The whole book as a PDF</a> ({size})</nav>'
+        written = f'<nav class="ep-pdf" aria-label="PDF"><a href="{found[2]}">The book as a PDF</a> ({size})</nav>'
         return f"{found[1]}{written}{found[3]}"
 
     return PLACE.sub(place, page)
