@@ -56,7 +56,7 @@ def chapters() -> list[str]:
     """Return the chapters in the order of the book."""
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     files = [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
-    return [Path(file).name for file in files]
+    return [Path(file).name for file in files if Path(file).parent.name == "book"]  # not the reference
 
 
 def row(name: str, claim: dict[str, Any]) -> str:
@@ -67,7 +67,7 @@ def row(name: str, claim: dict[str, Any]) -> str:
     digits = ".1e" if at_most else ".2g"
     measured = "0" if claim["measured"] == 0 else f"{claim['measured']:{digits}}"
     links = [f'<a href="{claim["chapter"]}.html#claim-{name}">cell</a>', f'<a href="#test-{name}">test</a>']
-    source = " · ".join(([] if claim["equation"] == "—" else [claim["equation"]]) + links)
+    source = " · ".join([*([] if claim["equation"] == "—" else [claim["equation"]]), f"`{name}`", *links])
     statement = claim["statement"].replace("|", r"\|")  # of an absolute value, and not the end of a cell
     return f"| {statement} <br><small>{source}</small> | {measured} | {tolerance} |\n"
 

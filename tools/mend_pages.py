@@ -1,4 +1,4 @@
-"""A Sphinx extension that mends three things in the pages.
+"""A Sphinx extension that mends what a screen reader or a link would stumble over in the pages.
 
 Entries of the bibliography become items of its list: docutils gives the list the role `list` and its entries the role
 `doc-biblioentry`, which no list may hold, so that a screen reader cannot count them. And a cell that asserts a claim

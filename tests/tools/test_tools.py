@@ -94,7 +94,7 @@ CLAIM = {"statement": "s", "equation": "(P1)", "chapter": "c", "measured": 2e-16
 
 def test_a_row_of_the_ledger_shows_error_and_tolerance_and_links_cell_and_test() -> None:
     row = ledger.row("it", CLAIM | {"at_most": 1e-13})
-    links = '(P1) · <a href="c.html#claim-it">cell</a> · <a href="#test-it">test</a>'
+    links = '(P1) · `it` · <a href="c.html#claim-it">cell</a> · <a href="#test-it">test</a>'
     assert row == f"| s <br><small>{links}</small> | 2.0e-16 | ≤ 1e-13 |\n"
     assert ledger.row("it", CLAIM | {"at_most": 1, "statement": "a |b|"}).startswith(r"| a \|b\| <br>")
     assert "| 0.5 | ≥ 0.001 |" in ledger.row("it", CLAIM | {"at_least": 1e-3, "measured": 0.5})
@@ -144,3 +144,9 @@ def test_a_claim_that_fails_leaves_no_ledger(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(ledger, "TESTS", failing)
     with pytest.raises(RuntimeError, match=r"a claim has failed its test(.|\n)*assert False"):
         ledger.ledger()
+
+
+def test_the_ledger_knows_each_chapter_once() -> None:
+    known = ledger.chapters()
+    assert len(set(known)) == len(known)
+    assert {"parameters", "learning", "ledger"} <= set(known)
