@@ -253,7 +253,7 @@ def test_the_adaptation_belongs_to_the_trace(measured: Measured) -> None:
 
 @pytest.mark.claim(
     "adaptive",
-    statement="The difference between adaptive feedback and the readout is multiplied by 1 − c_decay in each update, whatever it is",
+    statement="An update multiplies what adaptive feedback and the readout differ in by 1 − c_decay, whatever it is",
     equation="S Note 2",
     chapter="learning_signals",
     at_most=1e-12,
