@@ -7,10 +7,12 @@ while the chapters are executed; the page that shows them, `PAGE`, is read last 
 
 import ast
 import json
+import platform
 import subprocess
 import sys
 import tempfile
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +96,12 @@ def tests_as_text(claims: dict[str, dict[str, Any]]) -> str:
     return text
 
 
+def conditions() -> str:
+    """Return what the errors were measured with, as a sentence."""
+    used = f"Python {platform.python_version()}, PyTorch {version('torch')} and NumPy {version('numpy')}"
+    return f"Measured with {used}, on {platform.system()} ({platform.machine()})."
+
+
 def ledger() -> str:
     """Return the ledger in Markdown: the claims of each chapter, and the tests of all."""
     claims = passed_claims()
@@ -101,7 +109,7 @@ def ledger() -> str:
         check_chapter(name, claim["chapter"])
     order = chapters()
     claims = dict(sorted(claims.items(), key=lambda item: order.index(item[1]["chapter"])))
-    text = ""
+    text = f"\n{len(claims)} claims. {conditions()}\n"
     for chapter in order:
         of_chapter = [row(name, claim) for name, claim in claims.items() if claim["chapter"] == chapter]
         if of_chapter:

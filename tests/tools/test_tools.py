@@ -1,11 +1,14 @@
 """The tools around the book: what they must find, and what they must leave alone."""
 
 import importlib.util
+import platform
 from pathlib import Path
 from types import ModuleType
 
 import nbformat
+import numpy as np
 import pytest
+import torch
 
 TOOLS = Path(__file__).parent.parent.parent / "tools"
 
@@ -150,3 +153,10 @@ def test_the_ledger_knows_each_chapter_once() -> None:
     known = ledger.chapters()
     assert len(set(known)) == len(known)
     assert {"parameters", "learning", "ledger"} <= set(known)
+
+
+def test_the_ledger_says_what_it_was_measured_with() -> None:
+    said = ledger.conditions()
+    assert f"PyTorch {torch.__version__}" in said
+    assert f"NumPy {np.__version__}" in said
+    assert platform.python_version() in said
