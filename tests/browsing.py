@@ -26,6 +26,8 @@ PAGES = ["index", *(p.stem for p in sorted((ROOT / "book").glob("*.ipynb")) if p
 PAGES += [p.stem for p in sorted((ROOT / "book").glob("*.md"))]
 PAGES += [f"book/api/{p.stem}" for p in sorted((ROOT / "book" / "api").glob("*.md"))]
 OF_SPHINX = ["search", "genindex", "py-modindex"]  # pages that it makes at the root of the site
+ALL_SLIDERS = """(count) => count ===
+  [...document.querySelectorAll(".ep-sliders")].filter((view) => view.querySelector(".noUi-handle")).length"""
 SCHEMES, WIDTHS = ("light", "dark"), (1280, 390)
 
 _Value = TypeVar("_Value")
@@ -121,10 +123,9 @@ def opened(browser: Browser, site: str, name: str, scheme: str, width: int) -> I
     page.on("response", lambda r: troubles.append(f"{r.status} {r.url}") if r.status >= 400 else None)
     page.goto(address_of(site, name))
     page.add_style_tag(content=STILL)
-    page.wait_for_load_state("networkidle")
     page.wait_for_function("window.MathJax?.startup?.promise?.then(() => true) ?? true")
     if name in WITH_SLIDERS:
-        page.locator(".ep-sliders .noUi-handle").first.wait_for()
+        page.wait_for_function(ALL_SLIDERS, arg=len(labels(name)))
     yield page, troubles
     context.close()
 

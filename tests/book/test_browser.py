@@ -30,6 +30,7 @@ from playwright.sync_api import TimeoutError as NotInTimeError
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_sound(browser: Browser, site: str, name: str, scheme: str, width: int) -> None:
     with opened(browser, site, name, scheme, width) as (page, troubles):
+        page.wait_for_load_state("networkidle")  # half a second in which it might still ask for something
         assert page.evaluate("document.documentElement.dataset.theme") == scheme
         assert not page.evaluate("document.documentElement.scrollWidth > innerWidth + 1"), "the page scrolls sideways"
         assert "Traceback (most recent call last)" not in page.content()
