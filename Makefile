@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PORT ?= 8000
 RESULTS ?= _build/benchmark.json
+# How many tests run side by side. Those of one file, and the cells of one chapter, stay together.
+WORKERS ?= 2
+PYTEST = $(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile
 # TORCH names the build of PyTorch where there are several, as on Linux: cpu, cu130, auto, …; uv knows where each is.
 TORCH ?=
 # What is installed; `make newest` names others for the make that it calls, and they are not for those that the tests call.
@@ -66,11 +69,11 @@ lint: $(READY) ## what can be said without running anything: linter, formatter, 
 	$(BIN)/lint-imports --no-cache
 
 units: pdf ## the unit tests, and the pages in a browser
-	$(BIN)/pytest --junit-xml=_build/reports/tests.xml
+	$(PYTEST) --junit-xml=_build/reports/tests.xml
 
 chapters: $(READY) ## every chapter against its committed outputs, on the fast and on the plainest code path
-	$(BIN)/pytest --nbval book --junit-xml=_build/reports/chapters.xml
-	$(PLAIN) $(BIN)/pytest --nbval book --junit-xml=_build/reports/chapters-plain.xml
+	$(PYTEST) --nbval book --junit-xml=_build/reports/chapters.xml
+	$(PLAIN) $(PYTEST) --nbval book --junit-xml=_build/reports/chapters-plain.xml
 
 summary: ## what failed in the last `make test`, in Markdown: chapter by chapter and cell by cell
 	$(PYTHON) tools/summary.py _build/reports
@@ -86,7 +89,7 @@ $(PEERS): benchmarks/requirements.txt $(READY)
 	$(BIN)/python -m pip install --quiet --requirement $< --requirement requirements.txt
 	@touch $@
 
-bench: $(PEERS) ## time the compiled path against PyTorch and JAX side by side, for the figures in chapter 8
+bench: $(PEERS) ## time and train side by side with PyTorch, JAX and NEST, for the figures in chapters 9 and 12
 	$(BIN)/python benchmarks/speed.py $(RESULTS)
 
 weigh: book ## weigh the pages, and time their sliders and their loading in a browser

@@ -93,19 +93,17 @@ def autograd(problem: Problem, *, stop_recurrent_gradient: bool) -> Call:
     return call
 
 
-def jax_autodiff(problem: Problem) -> Call:
-    """Differentiate the same cell by JAX: compiled by XLA, a scan over time, float64, data on the device.
+def jax_cell(p: ep.Parameters, *, bptt: bool) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
+    """Return a function of weights, constants and inputs that gives the output and the firing rates, for JAX.
 
-    The constants are arguments. As arrays that the function closes over, they make XLA's code four times slower.
+    A scan over time. Without BPTT, what a neuron sends to others and to its own reset has no gradient. The constants,
+    `jax_constants`, are arguments. As arrays that the function closes over, they make XLA's code four times slower.
     """
     import jax  # noqa: PLC0415  # a peer, which may not be installed
     import jax.numpy as jnp  # noqa: PLC0415
 
     jax.config.update("jax_enable_x64", True)
-    p, drawn, inputs, targets = problem.draw()
-    weights = tuple(w.detach().numpy() for w in drawn)
-    constants = tuple(np.array(c) for c in (p.alpha, p.rho, p.threshold_per_neuron, p.beta_per_neuron, p.kappa))
-    silent, n_rec = float(max(p.n_ref - 1, 0)), p.n_rec
+    silent = float(max(p.n_ref - 1, 0))
 
     def step_function(u: Any) -> Any:
         return (u > 0).astype(u.dtype)
@@ -120,26 +118,46 @@ def jax_autodiff(problem: Problem) -> Call:
 
     spike.defvjp(forwards, backwards)
 
-    def loss(weights: Any, constants: Any, x: Any, y: Any) -> Any:
+    def run(weights: Any, constants: Any, x: Any) -> tuple[Any, Any]:
         w_in, w_rec, w_out = weights
         alpha, rho, thr, beta, kappa = constants
-        w_rec = w_rec * (1 - jnp.eye(n_rec))
-        zero = jnp.zeros((x.shape[0], n_rec))
+        w_rec = w_rec * (1 - jnp.eye(p.n_rec, dtype=w_rec.dtype))
+        zero = jnp.zeros((x.shape[0], p.n_rec), w_rec.dtype)
 
         def step(state: Any, current: Any) -> tuple[Any, Any]:
-            v, b, z, refractory, a = state
-            sent = jax.lax.stop_gradient(z)
+            v, b, z, refractory, a, count = state
+            sent = z if bptt else jax.lax.stop_gradient(z)
             b = rho * b + z
             v = alpha * v + current + sent @ w_rec - thr * sent
             z = jnp.where(refractory > 0, 0.0, spike((v - thr - beta * b) / thr))
             refractory = jnp.where(z > 0, silent, jnp.maximum(refractory - 1, 0))
             a = kappa * a + (1 - kappa) * z
-            return (v, b, z, refractory, a), a
+            return (v, b, z, refractory, a, count + z), a
 
-        _, a = jax.lax.scan(step, (zero,) * 5, jnp.swapaxes(x @ w_in, 0, 1), unroll=UNROLL)
-        return 0.5 * jnp.sum((jnp.swapaxes(a, 0, 1) @ w_out - y) ** 2)
+        state, a = jax.lax.scan(step, (zero,) * 6, jnp.swapaxes(x @ w_in, 0, 1), unroll=UNROLL)
+        return jnp.swapaxes(a, 0, 1) @ w_out, state[-1].mean(0) / x.shape[1]
 
-    arguments = jax.device_put((weights, constants, inputs.numpy(), targets.numpy()))
+    return run
+
+
+def jax_constants(p: ep.Parameters, dtype: Any = np.float64) -> tuple[NDArray[Any], ...]:
+    """Return the constants of `jax_cell`."""
+    return tuple(np.array(c, dtype) for c in (p.alpha, p.rho, p.threshold_per_neuron, p.beta_per_neuron, p.kappa))
+
+
+def jax_autodiff(problem: Problem) -> Call:
+    """Differentiate the same cell by JAX: compiled by XLA, a scan over time, float64, data on the device."""
+    import jax  # noqa: PLC0415  # a peer, which may not be installed
+    import jax.numpy as jnp  # noqa: PLC0415
+
+    p, drawn, inputs, targets = problem.draw()
+    run = jax_cell(p, bptt=False)
+
+    def loss(weights: Any, constants: Any, x: Any, y: Any) -> Any:
+        return 0.5 * jnp.sum((run(weights, constants, x)[0] - y) ** 2)
+
+    weights = tuple(w.detach().numpy() for w in drawn)
+    arguments = jax.device_put((weights, jax_constants(p), inputs.numpy(), targets.numpy()))
     gradient = jax.jit(jax.value_and_grad(loss)).lower(*arguments).compile()
 
     def call() -> Gradients:

@@ -1,10 +1,12 @@
-"""Time the programs of `programs.py` side by side, and measure the memory that each takes.
+"""Time the programs of `programs.py` and `learners.py` side by side, and measure the memory that each takes.
 
 python benchmarks/speed.py [RESULTS.json] [--quick]        _build/benchmark.json unless said otherwise
 
 Each measurement is a process of its own, held to the same processor cores and the same number of threads. It first
 holds the program's gradients against those of another way to compute them, and has no time if they differ by more
 than 1e-9; it then takes the peak of its memory in one call, beyond what it held before; then the median time of calls.
+A program that learns is measured in the same way in a whole training: the time of an update, and the updates and the
+time until a criterion is met.
 """
 
 from __future__ import annotations
@@ -18,11 +20,12 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 ROOT = Path(__file__).parent.parent
 SIZES = ((8, 50, 1), (100, 1000, 1), (100, 4000, 1), (100, 1000, 32))  # neurons, time steps, trials
@@ -35,6 +38,29 @@ SWEEPS: dict[str, tuple[float, ...]] = {
 }
 PATIENCE = 2.0  # seconds; a program that takes longer for one call is left out of the rest of a sweep
 TOLERANCE = 1e-9  # a wrong rule is off by 1e-3 and more; rounding by some 1e-15
+TRAININGS = {  # how many updates a program has to meet the criterion; a few, where only the time is to be measured
+    ("pattern", "compiled, e-prop"): 600,
+    ("pattern", "compiled, BPTT"): 600,
+    ("pattern", "compiled, random e-prop"): 600,
+    ("pattern", "JAX, e-prop"): 600,
+    ("pattern", "JAX, BPTT"): 600,
+    ("pattern", "PyTorch autograd, e-prop"): 20,
+    ("pattern", "PyTorch autograd, BPTT"): 20,
+    ("pattern", "NEST, random e-prop"): 600,
+    ("evidence", "compiled, e-prop"): 150,
+    ("evidence", "compiled, BPTT"): 150,
+    ("evidence", "compiled, random e-prop"): 20,
+    ("evidence", "JAX, e-prop"): 150,
+    ("evidence", "JAX, BPTT"): 150,
+    ("evidence", "PyTorch autograd, e-prop"): 6,
+    ("evidence", "PyTorch autograd, BPTT"): 6,
+    ("evidence", "NEST, random e-prop"): 3,
+}
+SEEDS = range(5)
+FEW = 100  # updates; of a program that does not have as many, only the first seed is measured
+# A pattern: half of the error that the best readout of an untrained network leaves. Evidence: that of the authors, on
+# as many trials as theirs, which here are those of the last eight updates, each of them new to the network.
+CRITERIA = {"pattern": (0.03, 1), "evidence": (0.07, 8)}
 MEMORY_SHARE = 0.5  # of the machine's memory, that a program may be expected to take
 
 
@@ -58,7 +84,7 @@ def measure(program: str, problem: dict[str, Any], threads: int) -> dict[str, An
     peak = memory("VmHWM") - before
 
     wanted = right_answer(size, bptt="BPTT" in program)
-    error = max(float(np.abs(np.asarray(f) - w).max() / np.abs(w).max()) for f, w in zip(found, wanted, strict=True))
+    error = largest_error(found, wanted)
     if not error < TOLERANCE:
         raise ValueError(f"{program} must find the gradient to {TOLERANCE:g}, and is off by {error:.1e}: {problem}")
 
@@ -77,6 +103,47 @@ def measure(program: str, problem: dict[str, Any], threads: int) -> dict[str, An
         "error": error,
         "first_call_s": first_call,
     }
+
+
+def measure_learning(program: str, task: str, seed: int, updates: int, threads: int) -> dict[str, Any]:
+    """Measure a whole training by one program, in this process."""
+    import torch  # noqa: PLC0415  # after the process has been held to its cores
+
+    torch.set_num_threads(threads)
+    from learners import LEARNERS, Job, module  # noqa: PLC0415
+
+    learner, few = LEARNERS[program], Job(task, seed, 1, batch=1)
+    wanted = module(learner.method, compiled=False).gradients(few)
+    error = largest_error(learner.gradients(few), wanted)
+    if not error < TOLERANCE:
+        raise ValueError(f"{program} must find the gradient to {TOLERANCE:g}, and is off by {error:.1e}: {task}")
+    job = Job(task, seed, updates, dtype="float64" if task == "pattern" else "float32")
+    learner.learn(job._replace(updates=1))  # whatever is compiled or set up once
+    forget_peak()
+    before = memory("VmRSS")
+    course = learner.learn(job)
+    found = {
+        "update_s": statistics.median(np.diff(course.seconds, prepend=0.0)),
+        "peak_kB": memory("VmHWM") - before,
+        "error": error,
+        "last_error": float(course.errors[-CRITERIA["evidence"][1] :].mean()),
+    }
+    needed = first_below(course.errors, *CRITERIA[task])
+    if needed is not None:
+        found["updates_needed"], found["needed_s"] = needed, float(np.insert(course.seconds, 0, 0.0)[needed])
+    return found
+
+
+def first_below(errors: NDArray[np.float64], level: float, window: int) -> int | None:
+    """Return after how many updates the mean error of so many updates is below a level for the first time."""
+    means = np.convolve(errors, np.full(window, 1 / window), "valid")
+    found = np.flatnonzero(means < level)
+    return int(found[0]) + window - 1 if found.size else None
+
+
+def largest_error(found: Sequence[Any], wanted: Sequence[Any]) -> float:
+    """Return the largest error of some matrices, in units of the largest entry of each."""
+    return max(float(np.abs(np.asarray(f) - w).max() / np.abs(w).max()) for f, w in zip(found, wanted, strict=True))
 
 
 def rates() -> dict[str, float]:
@@ -116,11 +183,16 @@ def forget_peak() -> None:
         return
 
 
-def in_own_process(program: str, problem: dict[str, Any], threads: int) -> dict[str, Any]:
+def in_own_process(kind: str, threads: int, **arguments: Any) -> dict[str, Any]:
     """Measure in a process that is held to as many cores as it may have threads; say so if the program cannot run."""
     variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
     environment = os.environ | dict.fromkeys(variables, str(threads)) | {"JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, str(Path(__file__)), "--one", json.dumps([program, problem, threads])]
+    command = [
+        sys.executable,
+        str(Path(__file__)),
+        "--one",
+        json.dumps([kind, arguments | ({} if kind == "rates" else {"threads": threads})]),
+    ]
     result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if result.returncode == 0:
         found: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
@@ -140,7 +212,7 @@ def conditions() -> dict[str, Any]:
     except (OSError, StopIteration):
         pass
     versions = {}
-    for package in ("numpy", "torch", "numba", "jax"):
+    for package in ("numpy", "torch", "numba", "jax", "nest-simulator"):
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
@@ -184,7 +256,7 @@ def main(target: Path, *, quick: bool) -> None:
         if needs(program, problem) > MEMORY_SHARE * physical_memory():
             found: dict[str, Any] = {"left_out": f"needs {needs(program, problem) / 1e9:.0f} GB of memory"}
         else:
-            found = in_own_process(program, problem, threads)
+            found = in_own_process("measure", threads, program=program, problem=problem)
         rows.append({"group": group, "program": program, "threads": threads, **problem, **found})
         said = found.get("left_out") or f"{found['median_s'] * 1e3:10.3f} ms  {found['peak_kB'] / 1e3:9.1f} MB"
         sizes = " × ".join(str(problem[name]) for name in ("n_rec", "n_steps", "batch"))
@@ -210,9 +282,27 @@ def main(target: Path, *, quick: bool) -> None:
                         slow.add(program)
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    text = {"conditions": conditions(), "rates": in_own_process("rates", {}, 1), "measurements": rows}
+    text = {
+        "conditions": conditions(),
+        "rates": in_own_process("rates", 1),
+        "measurements": rows,
+        "trainings": [] if quick else trainings(),
+    }
     target.write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")
     print(f"written: {target}")
+
+
+def trainings() -> list[dict[str, Any]]:
+    """Measure every program that learns, on one core."""
+    rows = []
+    for (task, program), updates in TRAININGS.items():
+        for seed in SEEDS[:1] if updates < FEW else SEEDS:
+            found = in_own_process("learning", 1, program=program, task=task, seed=seed, updates=updates)
+            rows.append({"task": task, "program": program, "seed": seed, "updates": updates} | found)
+            said = found.get("left_out") or f"{found['update_s'] * 1e3:10.3f} ms  {found['peak_kB'] / 1e3:9.1f} MB"
+            needed = f"  {found['needed_s']:8.2f} s to the criterion" if "needed_s" in found else ""
+            print(f"learning {task:9} seed {seed}  {program:26} {said}{needed}", flush=True)
+    return rows
 
 
 def ratio(rows: list[dict[str, Any]]) -> None:
@@ -232,9 +322,10 @@ if __name__ == "__main__":
     parser.add_argument("--one", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
-        name, size, count = json.loads(given.one)
+        kind, arguments = json.loads(given.one)
         if hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
-        print(json.dumps(rates() if name == "rates" else measure(name, size, count)))
+            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.get("threads", 1)])
+        kinds: dict[str, Callable[..., Any]] = {"rates": rates, "measure": measure, "learning": measure_learning}
+        print(json.dumps(kinds[kind](**arguments)))
     else:
         main(given.results, quick=given.quick)

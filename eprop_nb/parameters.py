@@ -314,7 +314,7 @@ def _shape_of_trials(parameters: Parameters, batch: int, count: str) -> tuple[in
     return shape
 
 
-_STREAMS = ("weights", "inputs", "targets", "feedback", "labels", "pattern", "evidence")
+_STREAMS = ("weights", "inputs", "targets", "feedback", "labels", "pattern", "evidence", "actions")
 
 
 def seeded_generator(stream: str, seed: int) -> np.random.Generator:

@@ -1,10 +1,10 @@
 """Train networks on the paper's tasks, many times over, for the book's chapters on learning.
 
-python tools/train.py pattern | evidence [PROCESSES]
+python tools/train.py pattern | evidence | reward [PROCESSES]
 
-Writes eprop_nb/data/pattern_training.npz or evidence_training.npz. It takes minutes for the first and about an hour of
-two cores for the second. Training is chaotic, so another processor gives other numbers; the chapters state what holds
-with a wide margin, and show the rest in figures. Times are those of one core's work.
+Writes eprop_nb/data/pattern_training.npz, evidence_training.npz or reward_training.npz. It takes minutes for the first,
+and about an hour of two cores for each of the others. Training is chaotic, so another processor gives other numbers;
+the chapters state what holds with a wide margin, and show the rest in figures. Times are those of one core's work.
 """
 
 from __future__ import annotations
@@ -211,6 +211,37 @@ def of_evidence(pool: Any) -> Result:
     return result
 
 
+# --------------------------------------------------------------------------------------------------------------- reward
+
+REWARD = {  # what is trained: the method, the scale of the readout, whether neurons adapt, whether rewards are shuffled
+    "symmetric": ("symmetric", 1.0, True, False),
+    "random, small readout": ("random", SMALL, True, False),
+    "symmetric, rewards shuffled": ("symmetric", 1.0, True, True),
+    "symmetric, LIF alone": ("symmetric", 1.0, False, False),
+    "readout": ("readout", 1.0, True, False),
+}
+
+
+def rewarded(method: str, scale: float, adapts: bool, shuffled: bool, seed: int) -> tuple[np.ndarray, float]:
+    """Return the parts without a reward along a training, and the error on 512 new trials after it."""
+    p = tasks.evidence_parameters()
+    if not adapts:
+        p = replace(p, n_lif=p.n_rec, n_alif=0)
+    net, found = training.train_reward(method, seed, readout_scale=scale, shuffled=shuffled, parameters=p)
+    return found.errors, training.evidence_error(net, seed)
+
+
+def of_reward(pool: Any) -> Result:
+    """Return everything about learning from reward."""
+    found = pool(rewarded, [(*setting, seed) for setting in REWARD.values() for seed in FEW])
+    result: Result = {"names": np.array(list(REWARD))}
+    for k, name in enumerate(REWARD):
+        these = found[k * len(FEW) : (k + 1) * len(FEW)]
+        result[f"errors: {name}"] = np.array([errors for errors, _ in these], np.float32)
+        result[f"error: {name}"] = np.array([error for _, error in these])
+    return result
+
+
 # ------------------------------------------------------------------------------------------------------------- running
 
 
@@ -223,7 +254,7 @@ def call(job: tuple[Callable[..., Any], tuple[Any, ...]]) -> Any:
 
 def main(what: str, processes: int) -> None:
     """Train, and write the file."""
-    make = {"pattern": of_pattern, "evidence": of_evidence}[what]
+    make = {"pattern": of_pattern, "evidence": of_evidence, "reward": of_reward}[what]
     with multiprocessing.get_context("spawn").Pool(processes) as workers:
 
         def pool(function: Callable[..., Any], jobs: list[tuple[Any, ...]]) -> list[Any]:
@@ -237,6 +268,6 @@ def main(what: str, processes: int) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2 or sys.argv[1] not in ("pattern", "evidence"):
-        sys.exit("python tools/train.py pattern | evidence [PROCESSES]")
+    if len(sys.argv) < 2 or sys.argv[1] not in ("pattern", "evidence", "reward"):
+        sys.exit("python tools/train.py pattern | evidence | reward [PROCESSES]")
     main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 2)

@@ -136,7 +136,7 @@ def adaptive_exponential(n: int) -> Unit:
 
     Notes
     -----
-    Brette and Gerstner (2005), equations (1) and (2), with v counted from rest in units of the slope factor; the upper
+    Brette and Gerstner (2005), with v counted from rest in units of the slope factor; the upper
     end of v is cut.
     """
     tau, tau_w, a, b, foot, peak, reset = 20.0, 100.0, 0.3, 2.0, 8.0, 12.0, 0.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,12 +22,13 @@ from eprop_nb import _checks
 from eprop_nb.learning import tasks
 from eprop_nb.learning.network import EpropNetwork
 from eprop_nb.learning_signals import random_feedback
-from eprop_nb.parameters import Parameters, Weights, random_weights
+from eprop_nb.parameters import Parameters, Weights, random_weights, seeded_generator
 
 Array = NDArray[np.float64]
 METHODS = ("bptt", "symmetric", "adaptive", "random", "redrawn", "readout")
 RATE = 0.01  # spikes in a step: 10 Hz, to which the firing rates are drawn
 DECAY = 1e-3  # of the readout and of adaptive feedback, in each update
+SHARPNESS, VALUE = 5.0, 0.5  # of reward-based learning: a factor on the logits, and c_V on the loss of the value
 
 
 class Course(NamedTuple):
@@ -115,6 +117,47 @@ def evidence_loss(output: Tensor, spikes: Tensor, trials: tasks.Evidence) -> tup
     return entropy + (rates - RATE).square().sum(), float(wrong.double().mean())
 
 
+def reward_loss(
+    output: Tensor, spikes: Tensor, trials: tasks.Evidence, draw: np.random.Generator, *, shuffled: bool = False
+) -> tuple[Tensor, float]:
+    """Return a loss of which e-prop makes reward-based learning, and the part of the trials without a reward.
+
+    At the end of each trial one action is drawn from the policy, the softmax of the first two outputs, and the reward
+    is 1 if it is right and 0 if not. The third output is the value V, what the network expects. The labels are used
+    for the reward and for nothing else.
+
+    Parameters
+    ----------
+    output : Tensor
+        y, [batch, time, 3].
+    spikes : Tensor
+        z, [batch, time, n_rec].
+    trials : Evidence
+        The trials.
+    draw : numpy.random.Generator
+        What draws the actions.
+    shuffled : bool
+        A control: each trial gets the reward of another.
+
+    Notes
+    -----
+    Bellec et al. (2020), supplement, equation (31), for one action at the end: −(R − V) log π(action) has the
+    derivative (R − V)(π_k − 1_{a=k}) by the logit of action k, and ½ c_V (R − V)² has −c_V (R − V) by the value. Policy
+    and value are those of the mean output while the network is asked, and the policy's softmax is sharpened.
+    """
+    asked = output[:, -tasks.DECISION :].mean(1)
+    logits, value = SHARPNESS * asked[:, :2], asked[:, 2]
+    right = logits.detach().softmax(-1)[:, 1].double().numpy()
+    actions = torch.from_numpy((draw.random(len(right)) < right).astype(np.int64))
+    reward = (actions == trials.labels).to(output.dtype)
+    told = reward[torch.from_numpy(draw.permutation(len(reward)))] if shuffled else reward
+    surprise = told - value
+    chosen = logits.log_softmax(-1).gather(1, actions[:, None])[:, 0]
+    actor, critic = -(surprise.detach() * chosen).mean(), VALUE * surprise.square().mean() / 2
+    rates = spikes.mean((0, 1))
+    return actor + critic + 0.1 * (rates - RATE).square().sum(), 1 - float(reward.mean())
+
+
 def train(
     net: EpropNetwork,
     rate: float,
@@ -122,6 +165,7 @@ def train(
     loss: Callable[[Tensor, Tensor, Any], tuple[Tensor, float]],
     updates: int,
     *,
+    anneal: bool = False,
     redraw: int | None = None,
     watch: Callable[[int, EpropNetwork], None] | None = None,
 ) -> Course:
@@ -139,6 +183,8 @@ def train(
         loss(output, spikes, trials) returns what is made smaller, and an error to keep.
     updates : int
         How many.
+    anneal : bool
+        Let the learning rate fall to zero, along half a cosine.
     redraw : int, optional
         If it is given, random feedback is drawn anew before each update; the seed to begin with.
     watch : callable, optional
@@ -170,6 +216,9 @@ def train(
         if not math.isfinite(value.item()):
             raise FloatingPointError(f"the loss is {value.item()} in update {k}; the learning rate {rate} is too large")
         value.backward()  # type: ignore[no-untyped-call]
+        if anneal:
+            for group in steps.param_groups:
+                group["lr"] = rate * (1 + math.cos(math.pi * k / updates)) / 2
         steps.step()
         spent += time.process_time() - began
         seconds[k] = spent
@@ -229,6 +278,40 @@ def train_evidence(
     return net, train(net, rate, draw, evidence_loss, updates, redraw=redraw, watch=watch)
 
 
+def train_reward(
+    method: str,
+    seed: int,
+    *,
+    rate: float = 5e-3,
+    updates: int = 600,
+    batch: int = 64,
+    readout_scale: float = 1.0,
+    shuffled: bool = False,
+    parameters: Parameters | None = None,
+    watch: Callable[[int, EpropNetwork], None] | None = None,
+) -> tuple[EpropNetwork, Course]:
+    """Train a network on the evidence task by reward alone, in float32; its errors are the parts without a reward.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not what it must be.
+    """
+    p = replace(tasks.evidence_parameters() if parameters is None else parameters, n_out=3)
+    net = network(method, p, seed=seed, readout_scale=readout_scale, dtype=torch.float32)
+    actions = seeded_generator("actions", seed)
+
+    def loss(output: Tensor, spikes: Tensor, trials: tasks.Evidence) -> tuple[Tensor, float]:
+        return reward_loss(output, spikes, trials, actions, shuffled=shuffled)
+
+    def draw(k: int) -> tasks.Evidence:
+        inputs, cues, labels = tasks.evidence_accumulation(p, batch, seed=100_000 * (seed + 1) + k)
+        return tasks.Evidence(inputs.float(), cues, labels)
+
+    redraw = 1_000_000 + seed * updates if method == "redrawn" else None
+    return net, train(net, rate, draw, loss, updates, anneal=True, redraw=redraw, watch=watch)
+
+
 def evidence_error(net: EpropNetwork, seed: int, batches: int = 8) -> float:
     """Return in what part of so many times 64 trials, which no training has seen, the decision is wrong."""
     wrong = []
@@ -237,5 +320,5 @@ def evidence_error(net: EpropNetwork, seed: int, batches: int = 8) -> float:
             inputs, cues, labels = tasks.evidence_accumulation(net.neurons, 64, seed=3_000_000_000 + 100 * seed + k)
             trials = tasks.Evidence(inputs.to(net.w_in.dtype), cues, labels)
             output, spikes = net(trials.inputs)
-            wrong.append(evidence_loss(output, spikes, trials)[1])
+            wrong.append(evidence_loss(output[..., :2], spikes, trials)[1])  # a third output is a value
     return float(np.mean(wrong))

@@ -27,7 +27,7 @@ from playwright.sync_api import Browser
 from torch import Tensor
 
 import eprop_nb as ep
-from eprop_nb import fast
+from eprop_nb import evidence, fast
 from eprop_nb.evidence import controls, oracles
 from eprop_nb.learning import EpropNetwork, tasks, training
 
@@ -41,6 +41,7 @@ CHAPTERS = (
     "gradients",
     "oracles",
     "controls",
+    "any_neuron",
     "four_ways",
     "learning",
     "remembering",
@@ -771,10 +772,76 @@ def what_a_constant_depends_on() -> dict[str, bool]:
 
 
 def all_ways(of: Trial, signal: Tensor) -> list[ep.Gradients]:
-    """Return a sum of signal times trace by each of the ways of chapter 8."""
+    """Return a sum of signal times trace by each of the ways of chapter 9."""
     found = [ep.eprop_gradients(P, of.run, of.inputs, signal, method) for method in ("traces", "online", "closed_form")]
     compiled = fast.simulate(P, of.weights, of.inputs)
     return [*found, fast.eprop_gradients(P, compiled, of.inputs, signal, "closed_form").tensors()]
+
+
+# of chapter 8: networks of units with the reset either way
+
+
+def sums_and_gradients(seed: int) -> dict[tuple[str, str], float]:
+    """Return the error of signal × trace, by where the signal and where the trace has the reset."""
+    p = ep.Parameters(n_in=5, n_lif=0, n_alif=8, threshold=0.6, beta=0.2, tau_a=100.0, n_ref=1, rate_in=160.0)
+    drawn = ep.random_weights(p, seed)
+    weights = ep.Weights(3 * drawn.w_in.detach(), drawn.w_rec.detach(), drawn.w_out.detach())
+    weights = ep.Weights(*(each.requires_grad_() for each in weights))
+    inputs, targets = ep.poisson_spikes(p, 2, seed=seed), ep.random_targets(p, 2, seed=seed)
+    units = {where: evidence.alif(p, where) for where in ("signal", "trace")}
+    runs = {where: evidence.simulate(unit, weights, inputs) for where, unit in units.items()}
+    found = {}
+    for told, run in runs.items():
+        loss = (ep.low_pass(run.z, p.kappa) @ weights.w_out - targets).square().sum()
+        signal, exact = evidence.true_learning_signal(loss, run), ep.bptt_gradients(loss, weights)
+        for kept, unit in units.items():
+            found[told, kept] = error(evidence.eprop_gradients(unit, runs[kept], inputs, signal), exact)
+    return found
+
+
+@fact("any_neuron", 1)
+def what_a_reset_counted_twice_gives() -> dict[str, bool]:
+    found = [sums_and_gradients(seed) for seed in range(20)]
+    twice = [each["signal", "trace"] for each in found]
+    once = max(max(each["signal", "signal"], each["trace", "trace"]) for each in found)
+    off = min(twice) > 1e-3 and np.median(twice) > 1 / 3
+    return {"A": max(twice) < 1e-12, "B": bool(off), "C": bool(off) and once > 1e-12}
+
+
+@fact("any_neuron", 2)
+def what_the_closed_form_carries() -> dict[str, bool]:
+    n, n_pre, d = 100, 120, 5
+    unit = evidence.neurons.delayed_synapses(n, delay=d - 1)
+    weights = ep.Weights(*(torch.zeros(size, dtype=torch.float64) for size in ((n_pre - n, n), (n, n), (n, 1))))
+    run = evidence.simulate(unit, weights, torch.ones(1, 2, n_pre - n, dtype=torch.float64))
+    factors = evidence.any_neuron.factors(unit, run)
+    adjoint = factors.psi[0, 0].numel()  # of its shape
+    assert (n_pre * n * d, factors.transition[0, 0].numel()) == (60_000, 2_500)
+    return {"A": adjoint == 60_000, "B": adjoint == 2_500, "C": adjoint == 500}
+
+
+@fact("any_neuron", 3)
+def what_a_step_that_is_not_local_breaks() -> dict[str, bool]:
+    def step(hidden: Tensor, current: Tensor, sent: Tensor) -> Tensor:
+        return 0.9 * hidden + 0.1 * hidden.mean(-2, keepdim=True) + current - 0.6 * sent[..., None]
+
+    def fires(hidden: Tensor) -> Tensor:
+        return ep.spike((hidden[..., 0] - 0.6) / 0.6, 0.3)
+
+    unit = evidence.Unit(step, fires, torch.zeros(8, 1, dtype=torch.float64))
+    of = trial(288)
+    weights = ep.Weights(*(each.detach().clone().requires_grad_() for each in of.weights))
+    run = evidence.simulate(unit, weights, of.inputs)
+    loss = (ep.low_pass(run.z, 0.9) @ weights.w_out - of.targets).square().sum()
+    signal, exact = evidence.true_learning_signal(loss, run), ep.bptt_gradients(loss, weights)
+    with pytest.raises(ValueError, match="must be local"):
+        evidence.eprop_gradients(unit, run, of.inputs, signal)
+    # what the derivatives inside each neuron sum to: 0.9 and an eighth of the tenth
+    psi = ep.pseudo_derivative((run.hidden[..., 0] - 0.6).detach() / 0.6, 0.3) / 0.6
+    trace = ep.low_pass(of.inputs, 0.9 + 0.1 / 8, gain=1.0)
+    summed = torch.einsum("bti,btj->ij", trace, psi * signal)
+    off = float((summed - exact.w_in).abs().max() / exact.w_in.abs().max())  # type: ignore[operator,union-attr]  # it is there
+    return {"A": off > 1e-3, "B": off < 1e-12, "C": off < 1e-12}
 
 
 @fact("four_ways", 1)

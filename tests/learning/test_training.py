@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -160,3 +161,74 @@ def test_a_loss_that_is_no_number_ends_the_training_with_its_reason() -> None:
     with pytest.raises(FloatingPointError, match=says("update 0", "learning rate 0.1")):
         training.train(net, 0.1, lambda _: tasks.pattern_generation(P, 0), loss, 5)
     assert all(torch.equal(each, before[name]) for name, each in state(net).items())
+
+
+# ------------------------------------------------------------------------------------------------------------- reward
+
+
+def known(number: float) -> np.random.Generator:
+    """Return what draws this number alone, and shuffles by turning round."""
+    drawing = SimpleNamespace(
+        random=lambda size: np.full(size, number), permutation=lambda size: np.arange(size)[::-1].copy()
+    )
+    return cast("np.random.Generator", drawing)
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_learning_from_reward_is_that_of_the_paper(shuffled: bool) -> None:
+    draw = np.random.default_rng(0)
+    output = torch.from_numpy(draw.standard_normal((3, 2250, 3))).requires_grad_()
+    trials = tasks.Evidence(torch.zeros(3, 2250, 40), torch.zeros(3, 7), torch.tensor([0, 1, 1]))
+    spikes = torch.zeros(3, 2250, 4, dtype=torch.float64)
+    # the first acts rightly, the second and the third wrongly, whatever the policy is
+    loss, error = training.reward_loss(output, spikes, trials, known(1.0), shuffled=shuffled)
+    (found,) = torch.autograd.grad(loss, output)
+    assert error == pytest.approx(2 / 3)
+
+    asked = output.detach()[:, -150:].mean(1).numpy()
+    logits = training.SHARPNESS * asked[:, :2]
+    policy = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    reward = np.array([0.0, 0.0, 1.0] if shuffled else [1.0, 0.0, 0.0])
+    surprise = reward - asked[:, 2]  # R − V
+    wanted = np.zeros((3, 3))
+    wanted[:, :2] = training.SHARPNESS * surprise[:, None] * (policy - np.array([1.0, 0.0]))  # all took action 0
+    wanted[:, 2] = -training.VALUE * surprise
+    assert (found[:, :-150] == 0).all()
+    np.testing.assert_allclose(found[:, -150:].numpy(), np.broadcast_to(wanted[:, None] / (3 * 150), (3, 150, 3)))
+
+
+def test_the_labels_reach_the_network_by_the_reward_alone() -> None:
+    p = replace(tasks.evidence_parameters(), n_out=3)
+    net = training.network("symmetric", p, seed=0, dtype=torch.float32)
+    trials = tasks.evidence_accumulation(p, 4, seed=0)
+    output, spikes = net(trials.inputs.float())
+    for labels, number in ((trials.labels, 1.0), (1 - trials.labels, 0.0)):
+        # the other labels with the other actions make the same rewards, and the same value has to learn them
+        turned = trials._replace(labels=labels)
+        loss, error = training.reward_loss(output, spikes, turned, known(number))
+        (value,) = torch.autograd.grad(loss, output, retain_graph=True)
+        if labels is trials.labels:
+            before, first = value[..., 2], error
+    assert torch.equal(value[..., 2], before)
+    assert error == first
+
+
+def test_the_learning_rate_falls_to_zero_if_asked() -> None:
+    p = replace(tasks.pattern_parameters(), duration=100.0)
+    trial, moved = tasks.pattern_generation(p, 0), []
+
+    def watch(_: int, net: EpropNetwork) -> None:
+        moved.append(net.w_out.detach().clone())
+
+    for anneal in (False, True):
+        net = training.network("readout", p, seed=0)
+        moved.clear()
+        training.train(net, 1e-2, lambda _: trial, training.pattern_loss, 20, anneal=anneal, watch=watch)
+        steps = [float((b - a).abs().max()) for a, b in pairwise([*moved, net.w_out.detach()])]
+        assert (steps[-1] < 0.02 * steps[0]) == anneal
+
+
+def test_a_few_updates_from_reward_can_be_repeated() -> None:
+    courses = [training.train_reward("symmetric", 3, updates=3, batch=8)[1].errors for _ in range(2)]
+    assert (courses[0] == courses[1]).all()
+    assert not (courses[0] == training.train_reward("symmetric", 4, updates=3, batch=8)[1].errors).all()

@@ -50,3 +50,12 @@ def test_what_is_stored_of_evidence_comes_out_of_the_present_code() -> None:
         np.testing.assert_allclose(course.errors, stored[f"errors: {name}"][2, :3], atol=2 / 64)
     courses, _ = train.simplified(1, updates=2)
     np.testing.assert_allclose(courses, stored["errors: symmetric, simplified traces"][1, :2], atol=2 / 64)
+
+
+def test_what_is_stored_of_reward_comes_out_of_the_present_code() -> None:
+    stored = np.load(DATA / "reward_training.npz")
+    for name in ("symmetric", "symmetric, rewards shuffled"):
+        method, scale, _, shuffled = train.REWARD[name]
+        _, course = training.train_reward(method, 2, updates=3, readout_scale=scale, shuffled=shuffled)
+        # the learning rate of a shorter training falls sooner, but not before the second update
+        np.testing.assert_allclose(course.errors[:2], stored[f"errors: {name}"][2, :2], atol=2 / 64)
