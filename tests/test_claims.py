@@ -13,8 +13,8 @@ from helpers import array, error, losses_of_nests_pattern
 from test_reference import FILES, ours, reference
 
 import eprop_nb as ep
-from eprop_nb import fast
-from eprop_nb.evidence import controls, oracles, random_networks
+from eprop_nb import evidence, fast
+from eprop_nb.evidence import controls, neurons, oracles, random_networks
 from eprop_nb.gradients import METHODS
 
 Measured = Callable[[float], None]
@@ -449,6 +449,72 @@ def test_a_wrong_factor_of_the_time_step_needs_another_time_step(measured: Measu
     here, there = seed_trial(), seed_trial(dt=0.5)
     assert ep.compare(control.gradients(here), bptt(here)).max_relative_error < 1e-13
     measured(ep.compare(control.gradients(there), bptt(there)).max_relative_error)
+
+
+@pytest.mark.claim(
+    "any-neuron",
+    statement="E-prop is the gradient for nine kinds of neurons, spiking or not, in three orders of the sum",
+    equation="(P13), (P14)",
+    chapter="any_neuron",
+    at_most=1e-12,
+)
+def test_any_neuron(measured: Measured) -> None:
+    p, n, worst = ep.Parameters(beta=0.3), 8, 0.0
+    units = {
+        evidence.lif(ep.Parameters(n_lif=n, n_alif=0)): (1, 3.0),
+        evidence.alif(p): (1, 3.0),
+        neurons.second_order_synapse(n): (1, 6.0),
+        neurons.two_compartments(n): (2, 3.0),
+        neurons.delayed_synapses(n): (1, 3.0),
+        neurons.resonate_and_fire(n): (1, 4.0),
+        neurons.izhikevich(n): (1, 6.0),
+        neurons.adaptive_exponential(n): (1, 6.0),
+        neurons.lstm(n): (4, 1.0),
+    }
+    for unit, (currents, gain) in units.items():
+        for seed in range(100, 103):
+            draw = np.random.default_rng(seed)
+            sizes = ((5, n * currents), (n, n * currents), (n, 2))
+            w_in, w_rec, w_out = (torch.from_numpy(draw.standard_normal(size) / size[0] ** 0.5) for size in sizes)
+            inputs = torch.from_numpy((draw.random((2, 50, 5)) < 0.2).astype(float))
+            targets = torch.from_numpy(draw.standard_normal((2, 50, 2)))
+
+            def loss(z: torch.Tensor, w_out: torch.Tensor = w_out, targets: torch.Tensor = targets) -> torch.Tensor:
+                return (ep.low_pass(z, 0.9) @ w_out - targets).square().sum()
+
+            found = evidence.verify(unit, ep.Weights(gain * w_in, w_rec, w_out), inputs, loss)
+            worst = max(worst, *(each.max_relative_error for each in found.values()))
+    measured(worst)
+
+
+@pytest.mark.claim(
+    "splits",
+    statement="A reset counted both in signal and trace, or in neither, is not the gradient; in one of them it is",
+    equation="(P14), (S1)",
+    chapter="any_neuron",
+    at_least=1e-3,
+)
+def test_a_consistent_split_is_exact(measured: Measured) -> None:
+    off = []
+    for seed in range(20):
+        p = ep.Parameters(n_lif=0, n_alif=8, beta=0.2, n_ref=1, rate_in=200.0)
+        weights = ep.random_weights(p, seed=seed)
+        inputs, targets = ep.poisson_spikes(p, seed=seed), ep.random_targets(p, seed=seed)
+        units = [evidence.alif(p, reset) for reset in ("signal", "trace")]
+        runs = [evidence.simulate(unit, weights, inputs) for unit in units]
+        losses = [(ep.low_pass(run.z, p.kappa) @ weights.w_out - targets).square().sum() for run in runs]
+        exact = ep.bptt_gradients(losses[0], weights)
+        if any(not each.any() for each in exact[:2] if each is not None):
+            continue  # nothing to compare
+        for told, loss in enumerate(losses):
+            signal = evidence.true_learning_signal(loss, runs[told])
+            for kept, unit in enumerate(units):
+                found = evidence.eprop_gradients(unit, runs[kept], inputs, signal)
+                error = ep.compare(found, exact).max_relative_error
+                assert told != kept or error < 1e-13
+                off += [error] if told != kept else []
+    assert len(off) >= 2 * 15
+    measured(min(off))
 
 
 @pytest.mark.claim(
