@@ -337,11 +337,29 @@ def test_a_neuron_of_the_users_own_with_a_hard_reset() -> None:
 # --------------------------------------------------------------------------------------------------- what it refuses
 
 
+def test_the_readouts_gradient_is_exact_or_not() -> None:
+    p, run = HERE.parameters, ep.simulate(HERE.parameters, HERE.weights, HERE.inputs)
+    exact = ep.readout_gradient(p, run, ep.output_error(p, HERE.weights, run, HERE.targets).detach())
+    right = HERE.made_by()
+    assert HERE.diagnosed(right | {"w_out": exact}).right
+    verdict = HERE.diagnosed(right | {"w_out": 2 * exact})
+    assert not verdict.right
+    assert (verdict.mistakes, verdict.factor) == ((), None)
+    assert verdict.ratio["w_out"] == pytest.approx(2)
+    assert "but for w_out" in repr(verdict)
+    verdict = HERE.diagnosed(HERE.made_by("ε_a dropped") | {"w_out": 2 * exact})
+    assert verdict.mistakes == (("ε_a dropped",),)
+
+
 def test_bad_arguments_are_refused_by_name() -> None:
     right = HERE.made_by()
-    with pytest.raises(TypeError, match=says("mine", "w_in or w_rec", "int")):
+    with pytest.raises(TypeError, match=says("weights", "Weights", "tuple")):
+        diagnose(right, LIVELY, tuple(HERE.weights), HERE.inputs, HERE.targets)  # type: ignore[arg-type]  # refused
+    with pytest.raises(TypeError, match=says("inputs", "torch.Tensor", "list")):
+        diagnose(right, LIVELY, HERE.weights, [[[0.0]]], HERE.targets)  # type: ignore[arg-type]  # refused
+    with pytest.raises(TypeError, match=says("mine", "w_in, w_rec or w_out", "int")):
         HERE.diagnosed(3)
-    with pytest.raises(ValueError, match=says("mine", "w_in and w_rec", "'w_inn'")):
+    with pytest.raises(ValueError, match=says("mine", "w_in, w_rec and w_out", "'w_inn'")):
         HERE.diagnosed({"w_inn": right["w_in"]})
     with pytest.raises(ValueError, match=says("w_in", "finite")):
         HERE.diagnosed({"w_in": right["w_in"] * torch.nan})
@@ -363,4 +381,4 @@ def test_bad_arguments_are_refused_by_name() -> None:
 def test_every_mistake_has_a_name_of_its_own_and_says_what_it_is() -> None:
     assert len(set(NAMES)) == len(NAMES)
     assert all(each.what for each in MISTAKES)
-    assert diagnosis.MATRICES == ("w_in", "w_rec")
+    assert ep.Weights._fields == diagnosis.MATRICES
