@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from browsing import served, started
 from playwright.sync_api import Browser
 
@@ -25,6 +26,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "claim(name, statement, equation, chapter, at_most or at_least): a claim of the book that the test shows",
     )
     config.stash[CLAIMS] = {}
+    if hasattr(config, "workerinput"):  # one of several processes side by side, which would take each other's cores
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

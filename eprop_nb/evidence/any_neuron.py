@@ -302,12 +302,14 @@ def _next_vector(transition: Tensor, drive: Tensor, vector: Tensor, arriving: Te
 
 
 def _closed_form(found: Factors, signal: Tensor, pre: Tensor) -> Tensor:
-    adjoint, worth = torch.zeros_like(found.psi[:, 0]), []
-    for t in range(signal.shape[1] - 1, -1, -1):
-        adjoint = adjoint + found.psi[:, t] * signal[:, t]
-        worth.append(torch.einsum("bjkc,bjk->bjc", found.drive[:, t], adjoint))
-        adjoint = torch.einsum("bjkl,bjk->bjl", found.transition[:, t], adjoint)
-    return torch.einsum("bti,btjc->ijc", pre, torch.stack(worth[::-1], 1))
+    adjoint, adjoints = torch.zeros_like(found.psi[:, 0]), []
+    for transition, told in zip(
+        found.transition.flip(1).unbind(1), (found.psi * signal).flip(1).unbind(1), strict=True
+    ):
+        adjoints.append(adjoint + told)
+        adjoint = (transition * adjoints[-1][..., None]).sum(-2)  # d is small: faster than a product of matrices
+    worth = torch.einsum("btjkc,btjk->btjc", found.drive, torch.stack(adjoints[::-1], 1))
+    return torch.einsum("bti,btjc->ijc", pre, worth)
 
 
 # ------------------------------------------------------------------------------------------------------------- checks

@@ -9,6 +9,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -146,10 +147,10 @@ def diagnose(
     inputs = inputs.double()
     run = any_neuron.simulate(unit, weights, inputs)
     _check_spikes(spikes, run)
-    told = _learning_signal(run, weights, targets, signal, feedback, kappa, gain)
+    told = _Readout(weights, targets, kappa, gain).says(run, inputs, signal, feedback)
     found = any_neuron.factors(unit, run)
     right = Ingredients(found, told.signal[..., None], inputs, any_neuron._before(unit, run.z.detach()))
-    context = Context(p, unit, run, inputs, told.direct, kappa)
+    context = Context(p, unit, run, inputs, told.direct, kappa, told.true, told.symmetric, told.true_of)
 
     wanted = gradients(right) | {"w_out": told.w_out}
     given = _given(mine, wanted, layout)
@@ -166,54 +167,73 @@ def diagnose(
 # --------------------------------------------------------------------------------------------------- how it is done
 
 
-class _Told(NamedTuple):
-    signal: Tensor
-    direct: Tensor
-    w_out: Tensor  # the exact gradient of the readout
-
-
 def _decay(kappa: float | None, p: Parameters | None) -> float:
     if kappa is None:
         return 0.0 if p is None else p.kappa
     return _checks.real("kappa", kappa, zero_allowed=True, most=1)
 
 
-def _learning_signal(
-    run: any_neuron.Run,
-    weights: Weights,
-    targets: Tensor | Callable[[Tensor], Tensor],
-    signal: str | Tensor,
-    feedback: Tensor | None,
-    kappa: float,
-    gain: float,
-) -> _Told:
-    batch, n_steps, n = run.z.shape
-    state, filtered = torch.zeros_like(run.z[:, 0]), []
-    for z in run.sent:
-        state = kappa * state + gain * z
-        filtered.append(state)
-    trace = torch.stack(filtered, 1)
-    output = trace @ weights.w_out
-    if callable(targets):
-        loss = targets(output)
-    else:
-        wanted = _checks.tensor("targets", targets, tuple(output.shape), "[batch, time, n_out]").double()
-        loss = (output - wanted).square().sum() / 2
-    (error,) = torch.autograd.grad(loss, output, retain_graph=True)
-    w_out = torch.einsum("btj,btk->jk", trace.detach(), error)
-    if isinstance(signal, Tensor):
-        said = _checks.tensor("signal", signal, (batch, n_steps, n), "[batch, time, n]").double()
-        direct = gain * error @ weights.w_out.detach().T
-        return _Told(said, direct, w_out)
-    _checks.one_of("signal", signal, SIGNALS)
-    if (signal == "random") != (feedback is not None):
-        raise ValueError("feedback must be given with signal='random', and with no other")
-    b = weights.w_out.detach() if feedback is None else feedback
-    b = _checks.tensor("feedback", b, tuple(weights.w_out.shape), "[n, n_out]").double()
-    direct = gain * error @ b.T
-    if signal == "true":
-        return _Told(any_neuron.true_learning_signal(loss, run), direct, w_out)
-    return _Told(filtered_back(direct, kappa), direct, w_out)
+class _Told(NamedTuple):
+    signal: Tensor
+    direct: Tensor
+    symmetric: Tensor
+    w_out: Tensor  # the exact gradient of the readout
+    true: Callable[[], Tensor]
+    true_of: Callable[[Unit], Tensor] | None
+
+
+class _Readout(NamedTuple):
+    """What makes a loss of spikes."""
+
+    weights: Weights
+    targets: Tensor | Callable[[Tensor], Tensor]
+    kappa: float
+    gain: float
+
+    def _loss(self, run: any_neuron.Run) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the filtered spikes, the output, and the loss."""
+        state, filtered = torch.zeros_like(run.z[:, 0]), []
+        for z in run.sent:
+            state = self.kappa * state + self.gain * z
+            filtered.append(state)
+        trace = torch.stack(filtered, 1)
+        output = trace @ self.weights.w_out
+        if callable(self.targets):
+            return trace, output, self.targets(output)
+        wanted = _checks.tensor("targets", self.targets, tuple(output.shape), "[batch, time, n_out]").double()
+        return trace, output, (output - wanted).square().sum() / 2
+
+    def _true_of(self, unit: Unit, inputs: Tensor) -> Tensor:
+        run = any_neuron.simulate(unit, self.weights, inputs)
+        return any_neuron.true_learning_signal(self._loss(run)[2], run)
+
+    def says(self, run: any_neuron.Run, inputs: Tensor, signal: str | Tensor, feedback: Tensor | None) -> _Told:
+        """Return what the neurons of a run are told."""
+        batch, n_steps, n = run.z.shape
+        trace, output, loss = self._loss(run)
+        (error,) = torch.autograd.grad(loss, output, retain_graph=True)
+        error, w_out = self.gain * error, torch.einsum("btj,btk->jk", trace.detach(), error)
+        own = direct = error @ self.weights.w_out.detach().T
+
+        @cache
+        def true() -> Tensor:
+            return any_neuron.true_learning_signal(loss, run)
+
+        true_of = None
+        if isinstance(signal, Tensor):
+            said = _checks.tensor("signal", signal, (batch, n_steps, n), "[batch, time, n]").double()
+        else:
+            _checks.one_of("signal", signal, SIGNALS)
+            if (signal == "random") != (feedback is not None):
+                raise ValueError("feedback must be given with signal='random', and with no other")
+            if feedback is not None:
+                b = _checks.tensor("feedback", feedback, tuple(self.weights.w_out.shape), "[n, n_out]").double()
+                direct = error @ b.T
+            if signal == "true":
+                said, true_of = true(), partial(self._true_of, inputs=inputs)
+            else:
+                said = filtered_back(direct, self.kappa)
+        return _Told(said, direct, filtered_back(own, self.kappa), w_out, true, true_of)
 
 
 def _distance(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> float:
@@ -274,20 +294,23 @@ def _first_level(
     """Return what reproduces the gradient with as few mistakes as possible, of which a constant factor is one."""
 
     def fits(made: _Made, *, scaled: bool) -> list[_Hypothesis]:
-        found = []
+        found: list[_Hypothesis] = []
+        first = math.nan
         for names, gradient in made.items():
             factor = _ratio(given, gradient) if scaled else 1.0
-            if not math.isfinite(factor) or factor == 0:
+            if not math.isfinite(factor) or factor == 0 or abs(factor / first - 1) > tolerance:
                 continue
             if _distance(given, {name: factor * gradient[name] for name in given}) < tolerance:
+                first = factor
                 found.append(_Hypothesis(names, factor if scaled else None))
         return found
 
-    at_first = fits({(): wanted}, scaled=True) + fits(singles, scaled=False)
+    # Of two that fit, the more special one is said: a mistake that amounts to a constant factor here goes by its name.
+    at_first = fits(singles, scaled=False) or fits({(): wanted}, scaled=True) or fits(singles, scaled=True)
     if at_first:
         return at_first
     pairs = _pairs(singles, right, context)
-    return fits(singles, scaled=True) + fits(pairs, scaled=False) or fits(pairs, scaled=True)
+    return fits(pairs, scaled=False) or fits(pairs, scaled=True)
 
 
 def _singles(right: Ingredients, context: Context) -> _Made:
@@ -336,10 +359,12 @@ def _named_constants(p: Parameters | None, run: any_neuron.Run, kappa: float) ->
     sizes["the number of trials and time steps"] = batch * n_steps
     pairs: dict[str, float] = {key: float(value) for key, value in sizes.items()}
     if 0 < kappa < 1:
-        pairs["1 − κ"] = 1 - kappa
+        pairs |= {"κ": kappa, "1 − κ": 1 - kappa}
     if p is not None:
         pairs["dt"] = p.dt
         pairs["γ"] = p.dampening
+        if len(set(p.alpha)) == 1:
+            pairs["1 − α"] = 1 - p.alpha[0]
         if len(set(p.threshold_per_neuron)) == 1:
             pairs["thr"] = p.threshold_per_neuron[0]
     for name, value in pairs.items():

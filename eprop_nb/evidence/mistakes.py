@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from eprop_nb.evidence import any_neuron
+from eprop_nb.evidence import any_neuron, neurons
 from eprop_nb.evidence.any_neuron import Factors, Unit
 from eprop_nb.parameters import NeuronConstants, Parameters
 from eprop_nb.simulation import previous_spikes, pseudo_derivative
@@ -38,6 +38,9 @@ class Context(NamedTuple):
     inputs: Tensor
     direct: Tensor  #: what dE/dy says to the neurons at once, without the memory of the readout, [batch, time, n]
     kappa: float
+    true: Callable[[], Tensor]  #: the true learning signal
+    symmetric: Tensor  #: that of symmetric e-prop
+    true_of: Callable[[Unit], Tensor] | None  #: the true signal of other units, if that is what was asked for
 
 
 class Mistake(NamedTuple):
@@ -94,8 +97,63 @@ def _everywhere(it: Ingredients, context: Context, psi: Tensor) -> Ingredients:
 
 def _onto_adaptation(it: Ingredients, context: Context, psi: Tensor) -> Ingredients:
     _, constants = _constants(context)
-    before = torch.cat((torch.zeros_like(psi[:, :1]), psi[:, :-1]), 1)  # the step to t takes ψ of t − 1
+    before = _delayed(psi)  # the step to t takes ψ of t − 1
     return _transition(it, 1, {0: before[..., 0], 1: constants.rho + before[..., 1]})
+
+
+def _scaled(it: Ingredients, context: Context, scale: float | Tensor) -> Ingredients:
+    """Multiply ψ, in the trace and in what ε_a takes from it."""
+    rho, row = _constants(context)[1].rho, it.factors.transition[..., 1, :]
+    it = _transition(it, 1, {0: scale * row[..., 0], 1: rho + scale * (row[..., 1] - rho)})
+    return _psi(it, it.factors.psi * torch.as_tensor(scale, dtype=it.factors.psi.dtype)[..., None])
+
+
+def _moved(it: Ingredients, context: Context, move: Callable[[Tensor], Tensor]) -> Ingredients:
+    """Put ψ of another step in its place; the ε_a of the book's own neurons takes it from there, too."""
+    psi = move(it.factors.psi)
+    return _psi(it, psi) if context.parameters is None else _everywhere(it, context, psi)
+
+
+def _reset_in_the_trace(it: Ingredients, context: Context) -> Ingredients:
+    _, constants = _constants(context)
+    before = _delayed(it.factors.psi)
+    return _transition(
+        it, 0, {0: constants.alpha - constants.threshold * before[..., 0], 1: -constants.threshold * before[..., 1]}
+    )
+
+
+def _suppressed(it: Ingredients, context: Context) -> Ingredients:
+    """Let b and ε_a take up spikes that the refractory period suppresses; those that are sent stay what they are."""
+    p, constants = _constants(context)
+    v, b, suppressed = context.run.hidden.detach()[..., 0], torch.zeros_like(context.run.z[:, 0]), []
+    for voltage in v.unbind(1):
+        suppressed.append((voltage - constants.threshold - constants.beta * b) / constants.threshold)
+        b = constants.rho * b + (suppressed[-1] > 0)
+    u = torch.stack(suppressed, 1)
+    return _psi(_onto_adaptation(it, context, _psi_at(context, u, 0)), _psi_at(context, u, max(p.n_ref - 1, 0)))
+
+
+def _early_adaptation(it: Ingredients, context: Context) -> Ingredients:
+    _, constants = _constants(context)
+    psi, beta, rho = it.factors.psi[..., 0], constants.beta, constants.rho
+    ahead = torch.stack((psi * (1 - beta * psi), -beta * psi * (rho - beta * psi), torch.zeros_like(psi)), -1)
+    return _psi(it, ahead)
+
+
+def _wired(it: Ingredients, context: Context, unit: Unit) -> Ingredients:
+    """Put the true signal of other units in its place, with which a spike has an effect along other ways."""
+    return it if context.true_of is None else it._replace(signal=context.true_of(unit)[..., None])
+
+
+def _adaptation_sent(parameters: Parameters) -> Unit:
+    unit = neurons.alif(parameters)
+
+    def step(hidden: Tensor, current: Tensor, sent: Tensor) -> Tensor:
+        after = unit.step(hidden, current, sent).unbind(-1)
+        rho = parameters.constants(like=hidden).rho
+        return torch.stack((after[0], rho * hidden[..., 1] + sent, after[2]), -1)
+
+    return unit._replace(step=step)
 
 
 def _later(it: Ingredients) -> Ingredients:
@@ -130,6 +188,10 @@ def filtered_back(said: Tensor, decay: float | Tensor) -> Tensor:
     return torch.stack(found[::-1], 1)
 
 
+def _delayed(x: Tensor) -> Tensor:
+    return torch.cat((torch.zeros_like(x[:, :1]), x[:, :-1]), 1)
+
+
 def _next(x: Tensor) -> Tensor:
     return torch.cat((x[:, 1:], torch.zeros_like(x[:, :1])), 1)
 
@@ -154,6 +216,13 @@ MISTAKES = (
         anywhere=False,
     ),
     Mistake("ε_a one step late", "e(t) takes ε_a(t − 1)", lambda it, _: _later(it), anywhere=False, rank=1),
+    Mistake("ε_a one step early", "e(t) takes ε_a(t + 1), which is updated first", _early_adaptation, anywhere=False),
+    Mistake(
+        "ε_a added",
+        "e = ψ (ε_v + β ε_a): the threshold rises, and with it the distance to a spike",
+        lambda it, _: _psi(it, it.factors.psi * torch.tensor([1.0, -1.0, 1.0], dtype=it.factors.psi.dtype)),
+        anywhere=False,
+    ),
     Mistake(
         "no refractory mask",
         "ψ is not 0 in the refractory period",
@@ -168,8 +237,8 @@ MISTAKES = (
     ),
     Mistake(
         "suppressed spikes adapt",
-        "ε_a takes up ψ of the refractory period, as if a spike that is suppressed raised the threshold",
-        lambda it, c: _onto_adaptation(it, c, _psi_at(c, _scaled_voltage(c), 0)),
+        "a spike that the refractory period suppresses raises the threshold all the same, and ε_a likewise",
+        _suppressed,
         anywhere=False,
     ),
     Mistake(
@@ -181,6 +250,45 @@ MISTAKES = (
             _psi_at(c, _scaled_voltage(c) - c.run.z.detach(), max(_constants(c)[0].n_ref - 1, 0)),
         ),
         anywhere=False,
+    ),
+    Mistake(
+        "ψ without the adaptation",
+        "ψ is taken at the distance from the threshold at rest",
+        lambda it, c: _everywhere(
+            it,
+            c,
+            _psi_at(
+                c,
+                c.run.hidden.detach()[..., 0] / _constants(c)[1].threshold - 1,
+                max(_constants(c)[0].n_ref - 1, 0),
+            ),
+        ),
+        anywhere=False,
+    ),
+    Mistake(
+        "ψ without 1/thr",
+        "ψ is the derivative by the scaled voltage, and not by the voltage",
+        lambda it, c: _scaled(it, c, _constants(c)[1].threshold),
+        anywhere=False,
+    ),
+    Mistake(
+        "ψ without γ",
+        "ψ lacks the dampening factor",
+        lambda it, c: _scaled(it, c, 1 / _constants(c)[0].dampening),
+        anywhere=False,
+    ),
+    Mistake(
+        "ψ without 1/δt",
+        "a spike has the height 1/δt, and ψ in the traces has not: right at a time step of 1 ms",
+        lambda it, c: _scaled(it, c, _constants(c)[0].dt),
+        anywhere=False,
+    ),
+    Mistake("ψ one step late", "e(t) takes ψ(t − 1)", lambda it, c: _moved(it, c, _delayed)),
+    Mistake("ψ one step early", "e(t) takes ψ(t + 1)", lambda it, c: _moved(it, c, _next)),
+    Mistake(
+        "no memory in the trace",
+        "the state before is detached, so that e takes what arrives in the same step alone",
+        lambda it, _: it._replace(factors=it.factors._replace(transition=torch.zeros_like(it.factors.transition))),
     ),
     Mistake(
         "γ in the place of α",
@@ -198,6 +306,20 @@ MISTAKES = (
         "α in the place of κ",
         "the error comes back, or the trace is low-passed, with the decay of the neurons",
         _signal(lambda _, c: filtered_back(c.direct, _constants(c)[1].alpha)[..., None]),
+        anywhere=False,
+    ),
+    Mistake(
+        "α in the place of ρ",
+        "ε_a decays as the voltage does",
+        lambda it, c: _transition(
+            it, 1, {1: _constants(c)[1].alpha + it.factors.transition[..., 1, 1] - _constants(c)[1].rho}
+        ),
+        anywhere=False,
+    ),
+    Mistake(
+        "reset in the trace",
+        "the trace goes through the neuron's own reset: exact beside a signal that leaves it out, and here it does not",
+        _reset_in_the_trace,
         anywhere=False,
     ),
     Mistake(
@@ -253,9 +375,36 @@ MISTAKES = (
         _signal(lambda _, c: c.direct[..., None]),
     ),
     Mistake(
+        "the readout's memory counted twice",
+        "signal and trace are low-passed, both with κ",
+        _signal(lambda signal, c: filtered_back(signal, c.kappa)),
+    ),
+    Mistake(
+        "the true learning signal",
+        "nothing was cut, and this is BPTT's gradient",
+        lambda it, c: it._replace(signal=c.true()[..., None]),
+    ),
+    Mistake(
+        "the signal of symmetric e-prop",
+        "the readout's weights feed back, and nothing else does",
+        lambda it, c: it._replace(signal=c.symmetric[..., None]),
+    ),
+    Mistake(
+        "adaptation in the signal",
+        "dE/dz counts the neuron's own adaptation, as the trace does",
+        lambda it, c: _wired(it, c, _adaptation_sent(_constants(c)[0])),
+        anywhere=False,
+    ),
+    Mistake(
+        "reset out of the signal",
+        "dE/dz does not count the neuron's own reset",
+        lambda it, c: _wired(it, c, neurons.alif(_constants(c)[0], "trace")),
+        anywhere=False,
+    ),
+    Mistake(
         "signal one step late",
         "L(t − 1) stands where L(t) should",
-        _signal(lambda signal, _: torch.cat((torch.zeros_like(signal[:, :1]), signal[:, :-1]), 1)),
+        _signal(lambda signal, _: _delayed(signal)),
     ),
     Mistake(
         "signal one step early",
