@@ -89,14 +89,17 @@ $(PEERS): benchmarks/requirements.txt $(READY)
 	$(BIN)/python -m pip install --quiet --requirement $< --requirement requirements.txt
 	@touch $@
 
-bench: $(PEERS) ## time and train side by side with PyTorch, JAX and NEST, for the figures in chapters 9 and 12
+bench: $(PEERS) ## time and train side by side with PyTorch, JAX and NEST, for the figures in chapters 8, 9 and 12
+	$(BIN)/python benchmarks/units.py $(dir $(RESULTS))units.json
 	$(BIN)/python benchmarks/speed.py $(RESULTS)
 
 weigh: book ## weigh the pages, and time their sliders and their loading in a browser
 	$(BIN)/python benchmarks/weigh.py
 
-verify: $(READY) ## hold the identity against BPTT on 10,000 random networks, for the figure in chapter 5
+verify: $(READY) ## the identity on 10,000 random networks and 1,000 of any neuron; all mistakes, each among the others
 	$(BIN)/python tools/verify.py
+	EXAMPLES=1000 $(PYTEST) tests/evidence/test_any_neuron.py
+	$(BIN)/python tools/confusion.py
 
 serve: $(READY) ## serve the built pages on this machine
 	@$(BIN)/python tools/serve.py _build/html $(PORT)

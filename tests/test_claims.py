@@ -14,7 +14,7 @@ from test_reference import FILES, ours, reference
 
 import eprop_nb as ep
 from eprop_nb import evidence, fast
-from eprop_nb.evidence import controls, neurons, oracles, random_networks
+from eprop_nb.evidence import controls, mistakes, neurons, oracles, random_networks
 from eprop_nb.gradients import METHODS
 
 Measured = Callable[[float], None]
@@ -485,6 +485,30 @@ def test_any_neuron(measured: Measured) -> None:
             found = evidence.verify(unit, ep.Weights(gain * w_in, w_rec, w_out), inputs, loss)
             worst = max(worst, *(each.max_relative_error for each in found.values()))
     measured(worst)
+
+
+@pytest.mark.claim(
+    "names",
+    statement="Of the known mistakes each goes by its own name, and by no other: so many were missed",
+    equation="(P1), (P13), (P14)",
+    chapter="controls",
+    at_most=0,
+)
+def test_every_known_mistake_goes_by_its_own_name(measured: Measured) -> None:
+    p = ep.Parameters(n_out=2, beta=0.3, n_ref=3, tau_out=10, dt=0.5, duration=30, rate_in=200)
+    made, missed = 0, 0
+    for seed, signal in ((100, "symmetric"), (101, "true")):
+        weights, inputs = ep.random_weights(p, seed=seed), ep.poisson_spikes(p, 3, seed=seed)
+        setting = (p, weights, inputs, ep.random_targets(p, 3, seed=seed), signal)
+        here = evidence.experiment(*setting)
+        right = mistakes.gradients(here.right)
+        for each in mistakes.MISTAKES:
+            gradient = mistakes.gradients(each.change(here.right, here.context))
+            if max(error(gradient[name], right[name]) for name in right) > 1e-7:
+                made += 1
+                missed += evidence.diagnose(gradient, *setting).mistakes != ((each.name,),)
+    assert made > 60
+    measured(missed)
 
 
 @pytest.mark.claim(

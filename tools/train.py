@@ -214,11 +214,12 @@ def of_evidence(pool: Any) -> Result:
 # --------------------------------------------------------------------------------------------------------------- reward
 
 REWARD = {  # what is trained: the method, the scale of the readout, whether neurons adapt, whether rewards are shuffled
-    "symmetric": ("symmetric", 1.0, True, False),
-    "random, small readout": ("random", SMALL, True, False),
-    "symmetric, rewards shuffled": ("symmetric", 1.0, True, True),
-    "symmetric, LIF alone": ("symmetric", 1.0, False, False),
-    "readout": ("readout", 1.0, True, False),
+    "symmetric": ("symmetric", 0.3, True, False),
+    "random": ("random", SMALL, True, False),
+    "symmetric, rewards shuffled": ("symmetric", 0.3, True, True),
+    "symmetric, LIF alone": ("symmetric", 0.3, False, False),
+    "readout": ("readout", 0.3, True, False),
+    "symmetric, large readout": ("symmetric", 1.0, True, False),
 }
 
 

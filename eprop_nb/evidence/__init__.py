@@ -8,10 +8,11 @@ For a neuron of one's own: `Unit`, `simulate`, `eprop_gradients`, `verify`; for 
 
 from eprop_nb.evidence import any_neuron, controls, diagnosis, extended, mistakes, neurons, oracles, random_networks
 from eprop_nb.evidence.any_neuron import Unit, eprop_gradients, simulate, true_learning_signal, verify
-from eprop_nb.evidence.diagnosis import Verdict, diagnose
+from eprop_nb.evidence.diagnosis import Experiment, Verdict, diagnose, experiment
 from eprop_nb.evidence.neurons import alif, lif
 
 __all__ = [
+    "Experiment",
     "Unit",
     "Verdict",
     "alif",
@@ -20,6 +21,7 @@ __all__ = [
     "diagnose",
     "diagnosis",
     "eprop_gradients",
+    "experiment",
     "extended",
     "lif",
     "mistakes",

@@ -134,6 +134,55 @@ def diagnose(
     Bellec et al. (2020), equations (1), (4), (13) and (14).
     """
     tolerance = _checks.real("tolerance", tolerance)
+    here = experiment(parameters, weights, inputs, targets, signal, feedback=feedback, kappa=kappa, gain=gain)
+    _check_spikes(spikes, here.context.run)
+    wanted = gradients(here.right) | {"w_out": here.w_out}
+    given = _given(mine, wanted, layout)
+    wanted = {name: wanted[name] for name in given}
+    for name, matrix in wanted.items():
+        if not bool(matrix.any()):
+            raise VacuousComparisonError(
+                f"the right gradient of {name} is zero in this experiment: any rule would pass"
+            )
+    return _judge(given, wanted, here, tolerance)
+
+
+class Experiment(NamedTuple):
+    """What the right gradient of an experiment is made of, and what mistakes may need."""
+
+    right: Ingredients
+    context: Context
+    w_out: Tensor  #: the exact gradient of the readout's weights, [n, n_out]
+
+
+def experiment(
+    parameters: Parameters | Unit,
+    weights: Weights,
+    inputs: Tensor,
+    targets: Tensor | Callable[[Tensor], Tensor],
+    signal: str | Tensor = "symmetric",
+    *,
+    feedback: Tensor | None = None,
+    kappa: float | None = None,
+    gain: float | None = None,
+) -> Experiment:
+    """Simulate an experiment, and return the ingredients of its gradient: for mistakes to be made on purpose.
+
+    Parameters
+    ----------
+    parameters, weights, inputs, targets, signal, feedback, kappa, gain
+        As `diagnose` takes them.
+
+    Returns
+    -------
+    Experiment
+        What `eprop_nb.evidence.mistakes.gradients` makes the right gradient of.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not what it must be.
+    """
     unit, p = (parameters, None) if isinstance(parameters, Unit) else (None, parameters)
     if unit is None:
         unit = neurons.alif(parameters)  # type: ignore[arg-type]  # it refuses what are no parameters
@@ -146,22 +195,11 @@ def diagnose(
     weights = Weights(*(weight.detach().double().requires_grad_() for weight in weights))
     inputs = inputs.double()
     run = any_neuron.simulate(unit, weights, inputs)
-    _check_spikes(spikes, run)
     told = _Readout(weights, targets, kappa, gain).says(run, inputs, signal, feedback)
     found = any_neuron.factors(unit, run)
     right = Ingredients(found, told.signal[..., None], inputs, any_neuron._before(unit, run.z.detach()))
     context = Context(p, unit, run, inputs, told.direct, kappa, told.true, told.symmetric, told.true_of)
-
-    wanted = gradients(right) | {"w_out": told.w_out}
-    given = _given(mine, wanted, layout)
-    wanted = {name: wanted[name] for name in given}
-    for name, matrix in wanted.items():
-        if not bool(matrix.any()):
-            raise VacuousComparisonError(
-                f"the right gradient of {name} is zero in this experiment: any rule would pass"
-            )
-    constants = _named_constants(p, run, kappa)
-    return _judge(given, wanted, right, context, constants, tolerance)
+    return Experiment(right, context, told.w_out)
 
 
 # --------------------------------------------------------------------------------------------------- how it is done
@@ -248,11 +286,11 @@ def _distance(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> float
 def _judge(
     given: dict[str, Tensor],
     wanted: dict[str, Tensor],
-    right: Ingredients,
-    context: Context,
-    constants: dict[str, float],
+    here: Experiment,
     tolerance: float,
 ) -> Verdict:
+    right, context, _ = here
+    constants = _named_constants(context)
     errors = {name: float((given[name] - wanted[name]).abs().max() / wanted[name].abs().max()) for name in given}
     ratio = {name: _ratio({name: given[name]}, wanted) for name in given}
     cosine = {name: _cosine(given[name], wanted[name]) for name in given}
@@ -351,9 +389,10 @@ def _cosine(a: Tensor, b: Tensor) -> float:
     return float((a * b).sum()) / lengths if lengths else math.nan
 
 
-def _named_constants(p: Parameters | None, run: any_neuron.Run, kappa: float) -> dict[str, float]:
+def _named_constants(context: Context) -> dict[str, float]:
     """Return constants by which a gradient is often off, by name."""
-    batch, n_steps, _ = run.z.shape
+    p, kappa = context.parameters, context.kappa
+    batch, n_steps, _ = context.run.z.shape
     named = {"2": 2.0, "1/2": 0.5, "−1": -1.0}
     sizes = {"the number of time steps": n_steps, "the number of trials": batch}
     sizes["the number of trials and time steps"] = batch * n_steps

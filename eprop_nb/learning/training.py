@@ -29,6 +29,7 @@ METHODS = ("bptt", "symmetric", "adaptive", "random", "redrawn", "readout")
 RATE = 0.01  # spikes in a step: 10 Hz, to which the firing rates are drawn
 DECAY = 1e-3  # of the readout and of adaptive feedback, in each update
 SHARPNESS, VALUE = 5.0, 0.5  # of reward-based learning: a factor on the logits, and c_V on the loss of the value
+GUESSING = 0.5  # the reward of one who guesses: what is expected, if the third output has nothing to say
 
 
 class Course(NamedTuple):
@@ -123,8 +124,8 @@ def reward_loss(
     """Return a loss of which e-prop makes reward-based learning, and the part of the trials without a reward.
 
     At the end of each trial one action is drawn from the policy, the softmax of the first two outputs, and the reward
-    is 1 if it is right and 0 if not. The third output is the value V, what the network expects. The labels are used
-    for the reward and for nothing else.
+    is 1 if it is right and 0 if not. The value V, what the network expects, is one half and the third output. The
+    labels are used for the reward and for nothing else.
 
     Parameters
     ----------
@@ -143,10 +144,12 @@ def reward_loss(
     -----
     Bellec et al. (2020), supplement, equation (31), for one action at the end: −(R − V) log π(action) has the
     derivative (R − V)(π_k − 1_{a=k}) by the logit of action k, and ½ c_V (R − V)² has −c_V (R − V) by the value. Policy
-    and value are those of the mean output while the network is asked, and the policy's softmax is sharpened.
+    and value are those of the mean output while the network is asked, and the policy's softmax is sharpened. If the
+    value started at 0, a reward would always be a surprise and its absence never, so that whatever a network does at
+    first it would do more often.
     """
     asked = output[:, -tasks.DECISION :].mean(1)
-    logits, value = SHARPNESS * asked[:, :2], asked[:, 2]
+    logits, value = SHARPNESS * asked[:, :2], GUESSING + asked[:, 2]
     right = logits.detach().softmax(-1)[:, 1].double().numpy()
     actions = torch.from_numpy((draw.random(len(right)) < right).astype(np.int64))
     reward = (actions == trials.labels).to(output.dtype)
@@ -285,12 +288,15 @@ def train_reward(
     rate: float = 5e-3,
     updates: int = 600,
     batch: int = 64,
-    readout_scale: float = 1.0,
+    readout_scale: float = 0.3,
     shuffled: bool = False,
     parameters: Parameters | None = None,
     watch: Callable[[int, EpropNetwork], None] | None = None,
 ) -> tuple[EpropNetwork, Course]:
     """Train a network on the evidence task by reward alone, in float32; its errors are the parts without a reward.
+
+    With the readout of `train_evidence`, some networks would be sure of one side before they have learned anything, and
+    so never try the other. With a smaller one the first actions are nearly those of a coin.
 
     Raises
     ------

@@ -13,6 +13,7 @@ import programs
 import pytest
 import speed
 import torch
+import units
 from helpers import says
 
 SCRIPT = Path(speed.__file__)
@@ -113,3 +114,23 @@ def test_the_committed_trainings_are_whole() -> None:
     assert {program for _, program in found} == set(learners.LEARNERS)
     assert all(row["error"] < speed.TOLERANCE for row in results["trainings"])
     assert results["conditions"]["nest-simulator"] != "not installed"
+
+
+# --------------------------------------------------------------------------------------------------------- any neuron
+
+
+def test_any_neuron_is_measured_beside_autograd(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = units.measure(*units.UNITS["LIF and ALIF"])
+    assert set(found) == {"simulation", "derivatives", "closed form", "traces", "autograd"}
+    assert min(found.values()) > 0
+    monkeypatch.setattr(units, "TOLERANCE", 0.0)  # which no rule can meet
+    with pytest.raises(RuntimeError, match=says("closed_form must be the gradient of autograd")):
+        units.measure(*units.UNITS["two compartments"])
+    with pytest.raises(RuntimeError, match=says("must send something")):
+        units.measure(*units.UNITS["LIF and ALIF"][:2], 0.0)
+
+
+def test_the_committed_times_of_any_neuron_are_whole() -> None:
+    results = json.loads((COMMITTED.parent / "units.json").read_text(encoding="utf-8"))
+    assert set(results["seconds"]) == set(units.UNITS)
+    assert results["conditions"]["neurons"] == units.N

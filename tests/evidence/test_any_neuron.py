@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ from eprop_nb.evidence import any_neuron, neurons
 from eprop_nb.evidence.any_neuron import METHODS, Unit
 from eprop_nb.gradients import VacuousComparisonError
 
+EXAMPLES = int(os.environ.get("EXAMPLES", "40"))  # of each kind of neuron; `make verify` asks for more
 NEURONS: dict[str, tuple[Callable[[int], Unit], int, float]] = {  # how to make n of them, their currents, a gain
     "LIF": (lambda n: neurons.lif(ep.Parameters(n_lif=n, n_alif=0)), 1, 1.5),
     "ALIF": (lambda n: neurons.alif(ep.Parameters(n_lif=n // 2, n_alif=n - n // 2, beta=0.4, n_ref=3)), 1, 1.5),
@@ -58,7 +60,7 @@ def loss_of(weights: ep.Weights, shape: torch.Size, seed: int) -> Callable[[Tens
 
 
 @pytest.mark.parametrize("name", NEURONS)
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(
     n=st.integers(2, 6),
     n_in=st.integers(1, 4),

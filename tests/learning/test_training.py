@@ -189,7 +189,7 @@ def test_learning_from_reward_is_that_of_the_paper(shuffled: bool) -> None:
     logits = training.SHARPNESS * asked[:, :2]
     policy = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     reward = np.array([0.0, 0.0, 1.0] if shuffled else [1.0, 0.0, 0.0])
-    surprise = reward - asked[:, 2]  # R − V
+    surprise = reward - (0.5 + asked[:, 2])  # R − V
     wanted = np.zeros((3, 3))
     wanted[:, :2] = training.SHARPNESS * surprise[:, None] * (policy - np.array([1.0, 0.0]))  # all took action 0
     wanted[:, 2] = -training.VALUE * surprise
