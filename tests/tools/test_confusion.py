@@ -6,7 +6,6 @@ from pathlib import Path
 
 import confusion
 import numpy as np
-import pytest
 
 DATA = Path(confusion.__file__).parent.parent / "eprop_nb" / "data" / "confusion.npz"
 
@@ -29,9 +28,3 @@ def test_a_network_comes_out_as_it_is_stored() -> None:
     for name, names in found.called.items():
         for other in names:
             assert stored["counts"][made.index(name), called.index(other)] >= 1
-
-
-def test_a_diagnosis_that_is_wrong_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(confusion, "names_of", lambda verdict: ("unknown",))
-    found = next(each for index in range(9) if (each := confusion.check((index, confusion.SEED))) is not None)
-    assert set(found.called.values()) == {("unknown",)}
