@@ -85,7 +85,7 @@ def test_e_prop_is_the_gradient_for_any_neuron(
         assume(condition=False)
         return
     assert set(found) == {*METHODS, "symmetric"}
-    assert max(each.max_relative_error for each in found.values()) < 1e-11 * (1 if "exp" not in name else 10)
+    assert max(each.max_relative_error for each in found.values()) < 1e-13
 
 
 @pytest.mark.parametrize("method", METHODS)
