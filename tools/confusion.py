@@ -3,8 +3,8 @@
 python tools/confusion.py [COUNT [SEED]]        50 networks with seed 2024 unless said otherwise
 
 In each network the right gradient (by its traces, from the ground floor), every known mistake that changes something,
-and some things that are no known mistake are diagnosed. With the seed of the book, and no other, the counts are written
-to eprop_nb/data/confusion.npz.
+some pairs of them, some with a constant factor, and some things that are no known mistake are diagnosed. With the seed
+of the book, and no other, the counts are written to eprop_nb/data/confusion.npz.
 """
 
 from __future__ import annotations
@@ -30,8 +30,12 @@ from eprop_nb.evidence.random_networks import random_case
 RESULT = Path(__file__).parent.parent / "eprop_nb" / "data" / "confusion.npz"
 SEED, COUNT = 2024, 50
 SIGNALS = ("symmetric", "true", "random")
-KNOWN = tuple(each.name for each in MISTAKES)
-CALLED = ("right", *KNOWN, "a constant factor", "two mistakes", "unknown")
+BY_NAME = {each.name: each for each in MISTAKES}
+KNOWN = tuple(BY_NAME)
+FACTOR, PAIR = "one and a factor", "two at once"
+CALLED = ("right", *KNOWN, "a factor", FACTOR, PAIR, "unknown")
+MADE = ("right", *KNOWN, FACTOR, PAIR)
+SEVERAL = 3  # networks have so many pairs, and so many with a factor, each
 UNKNOWN = ("noise of 1 %", "signs alone", "every other step", "ψ squared", "three mistakes")
 SMALL = 1e-7  # of the largest entry: below it a mistake is none in this network
 
@@ -39,8 +43,8 @@ SMALL = 1e-7  # of the largest entry: below it a mistake is none in this network
 class Found(NamedTuple):
     """What was called what in a network."""
 
-    signal: str
-    called: dict[str, tuple[str, ...]]  # by what was made: all that it could be
+    size: tuple[int, int]  # neurons and steps
+    called: list[tuple[str, tuple[str, ...]]]  # what was made, and all that it could be
 
 
 def check(numbers: tuple[int, int]) -> Found | None:
@@ -62,21 +66,44 @@ def check(numbers: tuple[int, int]) -> Found | None:
     def differ(made: dict[str, torch.Tensor]) -> float:
         return difference(made, plain)
 
+    def diagnosed(made: object) -> diagnosis.Verdict:
+        return diagnosis.diagnose(made, p, weights, inputs, targets, signal, feedback=feedback)
+
     def called(made: object) -> tuple[str, ...]:
-        return names_of(diagnosis.diagnose(made, p, weights, inputs, targets, signal, feedback=feedback))
+        return names_of(diagnosed(made))
 
     run = ep.simulate(p, weights, inputs)
-    found = {"right": called(ep.eprop_gradients(p, run, inputs, here.right.signal[..., 0], "traces"))}
+    found = [("right", called(ep.eprop_gradients(p, run, inputs, here.right.signal[..., 0], "traces")))]
+    singles = {}
     for mistake in MISTAKES:
         made = gradients(mistake.change(here.right, here.context))
         if differ(made) > SMALL:
-            found[mistake.name] = called(made)
+            singles[mistake.name] = made
+            found.append((mistake.name, called(made)))
     if (blind := blind_to_a_hard_reset(p, weights, inputs, targets)) is not None:
-        found["trace blind to the reset"] = blind
+        found.append(("trace blind to the reset", blind))
+    for name in draw.choice(list(singles), SEVERAL, replace=False):
+        times = float(draw.uniform(0.1, 10))
+        verdict = diagnosed({key: times * each for key, each in singles[name].items()})
+        names = names_of(verdict)
+        # a factor and another mistake that come to the same are right as well, and one that is not among them is wrong
+        found.append((FACTOR, names if (name,) in verdict.mistakes or names == ("a factor",) else ("unknown",)))
+    for _ in range(SEVERAL):
+        pair = draw.choice(list(singles), 2, replace=False).tolist()
+        first, second = sorted(pair, key=lambda name: BY_NAME[name].rank)
+        if BY_NAME[first].rank == 2:
+            continue  # there is one filter, and so one mistake about where it stands
+        both = BY_NAME[second].change(BY_NAME[first].change(here.right, here.context), here.context)
+        made = gradients(both)
+        if min(difference(made, each) for each in (plain, singles[first], singles[second])) < SMALL:
+            continue  # one of the two does nothing beside the other
+        verdict = diagnosed(made)
+        recognised = any(set(each) == set(pair) for each in verdict.mistakes)
+        found.append((PAIR, (PAIR,) if recognised else names_of(verdict)))
     for name, made in unknown(here, draw).items():
         if differ(made) > SMALL:
-            found[name] = called(made)
-    return Found(signal, found)
+            found.append((name, called(made)))
+    return Found((p.n_rec, p.n_steps), found)
 
 
 def difference(made: dict[str, torch.Tensor], plain: dict[str, torch.Tensor]) -> float:
@@ -89,9 +116,9 @@ def names_of(verdict: diagnosis.Verdict) -> tuple[str, ...]:
     if verdict.right:
         return ("right",)
     if any(len(each) > 1 for each in verdict.mistakes):
-        return ("two mistakes",)
+        return (PAIR,)
     if verdict.factor is not None:
-        return ("a constant factor",)
+        return (FACTOR,) if verdict.mistakes else ("a factor",)
     return tuple(each for (each,) in verdict.mistakes) or ("unknown",)
 
 
@@ -127,10 +154,9 @@ def unknown(here: diagnosis.Experiment, draw: np.random.Generator) -> dict[str, 
         for name, each in plain.items()
     }
     times = (torch.arange(right.signal.shape[1]) % 2).double()[None, :, None, None]
-    known = {each.name: each for each in MISTAKES}
     three = right
     for name in ("self-connections kept", "input one step early", "ψ outside the filter"):
-        three = known[name].change(three, here.context)
+        three = BY_NAME[name].change(three, here.context)
     return dict(
         zip(
             UNKNOWN,
@@ -158,26 +184,35 @@ def main(count: int, seed: int) -> int:
                 if len(found) == count:
                     break
         pool.terminate()
-    made = ("right", *KNOWN, *UNKNOWN)
-    counts, seen, alone = np.zeros((len(made), len(CALLED)), int), np.zeros(len(made), int), np.zeros(len(made), int)
+    made = (*MADE, *UNKNOWN)
+    counts, seen = np.zeros((len(made), len(CALLED)), int), np.zeros(len(made), int)
+    elsewhere = []  # what was called something else as well: row, column, neurons and steps
     for each in found:
-        for name, names in each.called.items():
+        for name, names in each.called:
             row = made.index(name)
             seen[row] += 1
-            alone[row] += len(names) == 1
             for called in names:
                 counts[row, CALLED.index(called)] += 1
+                if called != (name if name in CALLED else "unknown"):
+                    elsewhere.append((row, CALLED.index(called), *each.size))
     wrong = 0
     for row, name in enumerate(made):
         wanted = name if name in CALLED else "unknown"
         missed = seen[row] - counts[row, CALLED.index(wanted)]
         wrong += int(missed)
-        print(f"{name:36} in {seen[row]:3} networks, missed in {missed}, alone in {alone[row]}")
+        print(f"{name:36} {seen[row]:3} times, missed {missed} times")
+    print(*((made[row], CALLED[column], n, steps) for row, column, n, steps in elsewhere), sep="\n")
     conditions = {"networks": len(found), "seed": seed, "torch": torch.__version__, "numpy": np.__version__}
     conditions |= {"machine": f"{platform.system()} {platform.machine()}"}
     print(json.dumps(conditions))
     if seed == SEED and count == COUNT:
-        data = {"made": np.array(made), "called": np.array(CALLED), "counts": counts, "seen": seen, "alone": alone}
+        data = {
+            "made": np.array(made),
+            "called": np.array(CALLED),
+            "counts": counts,
+            "seen": seen,
+            "elsewhere": np.array(elsewhere),
+        }
         np.savez_compressed(RESULT, allow_pickle=False, **data, conditions=np.array(json.dumps(conditions)))
     return wrong
 

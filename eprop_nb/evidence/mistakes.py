@@ -50,7 +50,9 @@ class Mistake(NamedTuple):
     what: str  #: in words
     change: Callable[[Ingredients, Context], Ingredients]
     anywhere: bool = True  #: whether it can be made for any unit, or only for the book's own neurons
-    rank: int = 0  #: of two, the one with the lower rank comes first: later ones add components to h
+    #: Of two, the one with the lower rank comes first: what puts another ψ or L in its place before what changes it,
+    #: this before what changes a decay, and then what takes something away; last comes what adds components to h.
+    rank: int = 0
 
 
 def _signal(change: Callable[[Tensor, Context], Tensor]) -> Callable[[Ingredients, Context], Ingredients]:
@@ -211,12 +213,19 @@ MISTAKES = (
     ),
     Mistake(
         "ε_a without −βψ",
-        "ε_a decays with ρ alone: the paper's own simplification (26), fine for learning, wrong as a gradient",
+        "ε_a decays with ρ alone: the paper's own simplification (P26), fine for learning, wrong as a gradient",
         lambda it, context: _transition(it, 1, {1: _constants(context)[1].rho}),
         anywhere=False,
+        rank=-1,
     ),
     Mistake("ε_a one step late", "e(t) takes ε_a(t − 1)", lambda it, _: _later(it), anywhere=False, rank=1),
-    Mistake("ε_a one step early", "e(t) takes ε_a(t + 1), which is updated first", _early_adaptation, anywhere=False),
+    Mistake(
+        "ε_a one step early",
+        "e(t) takes ε_a(t + 1), which is updated first",
+        _early_adaptation,
+        anywhere=False,
+        rank=-1,
+    ),
     Mistake(
         "ε_a added",
         "e = ψ (ε_v + β ε_a): the threshold rises, and with it the distance to a spike",
@@ -228,18 +237,21 @@ MISTAKES = (
         "ψ is not 0 in the refractory period",
         lambda it, c: _everywhere(it, c, _psi_at(c, _scaled_voltage(c), 0)),
         anywhere=False,
+        rank=-3,
     ),
     Mistake(
         "refractory period off by one",
         "ψ is 0 for n_ref steps after a spike, not n_ref − 1",
         lambda it, c: _everywhere(it, c, _psi_at(c, _scaled_voltage(c), _constants(c)[0].n_ref)),
         anywhere=False,
+        rank=-3,
     ),
     Mistake(
         "suppressed spikes adapt",
         "a spike that the refractory period suppresses raises the threshold all the same, and ε_a likewise",
         _suppressed,
         anywhere=False,
+        rank=-3,
     ),
     Mistake(
         "ψ after the reset",
@@ -250,6 +262,7 @@ MISTAKES = (
             _psi_at(c, _scaled_voltage(c) - c.run.z.detach(), max(_constants(c)[0].n_ref - 1, 0)),
         ),
         anywhere=False,
+        rank=-3,
     ),
     Mistake(
         "ψ without the adaptation",
@@ -264,27 +277,31 @@ MISTAKES = (
             ),
         ),
         anywhere=False,
+        rank=-3,
     ),
     Mistake(
         "ψ without 1/thr",
         "ψ is the derivative by the scaled voltage, and not by the voltage",
         lambda it, c: _scaled(it, c, _constants(c)[1].threshold),
         anywhere=False,
+        rank=-2,
     ),
     Mistake(
         "ψ without γ",
         "ψ lacks the dampening factor",
         lambda it, c: _scaled(it, c, 1 / _constants(c)[0].dampening),
         anywhere=False,
+        rank=-2,
     ),
     Mistake(
         "ψ without 1/δt",
         "a spike has the height 1/δt, and ψ in the traces has not: right at a time step of 1 ms",
         lambda it, c: _scaled(it, c, _constants(c)[0].dt),
         anywhere=False,
+        rank=-2,
     ),
-    Mistake("ψ one step late", "e(t) takes ψ(t − 1)", lambda it, c: _moved(it, c, _delayed)),
-    Mistake("ψ one step early", "e(t) takes ψ(t + 1)", lambda it, c: _moved(it, c, _next)),
+    Mistake("ψ one step late", "e(t) takes ψ(t − 1)", lambda it, c: _moved(it, c, _delayed), rank=-3),
+    Mistake("ψ one step early", "e(t) takes ψ(t + 1)", lambda it, c: _moved(it, c, _next), rank=-3),
     Mistake(
         "no memory in the trace",
         "the state before is detached, so that e takes what arrives in the same step alone",
@@ -295,18 +312,21 @@ MISTAKES = (
         "ε_v decays by the dampening factor",
         lambda it, c: _transition(it, 0, {0: torch.as_tensor(_constants(c)[0].dampening, dtype=it.factors.psi.dtype)}),
         anywhere=False,
+        rank=-1,
     ),
     Mistake(
         "κ in the place of α",
         "ε_v decays as the readout does",
         lambda it, c: _transition(it, 0, {0: torch.as_tensor(c.kappa, dtype=it.factors.psi.dtype)}),
         anywhere=False,
+        rank=-1,
     ),
     Mistake(
         "α in the place of κ",
         "the error comes back, or the trace is low-passed, with the decay of the neurons",
         _signal(lambda _, c: filtered_back(c.direct, _constants(c)[1].alpha)[..., None]),
         anywhere=False,
+        rank=-3,
     ),
     Mistake(
         "α in the place of ρ",
@@ -315,17 +335,20 @@ MISTAKES = (
             it, 1, {1: _constants(c)[1].alpha + it.factors.transition[..., 1, 1] - _constants(c)[1].rho}
         ),
         anywhere=False,
+        rank=-1,
     ),
     Mistake(
         "reset in the trace",
         "the trace goes through the neuron's own reset: exact beside a signal that leaves it out, and here it does not",
         _reset_in_the_trace,
         anywhere=False,
+        rank=-1,
     ),
     Mistake(
         "trace blind to the reset",
         "the eligibility vector goes on as if no spike had been sent",
         _blind,
+        rank=-4,
     ),
     Mistake(
         "recurrent spike not shifted",
@@ -373,6 +396,7 @@ MISTAKES = (
         "the readout's memory left out",
         "the learning signal is the error of the moment, though the readout remembers",
         _signal(lambda _, c: c.direct[..., None]),
+        rank=-3,
     ),
     Mistake(
         "the readout's memory counted twice",
@@ -383,23 +407,27 @@ MISTAKES = (
         "the true learning signal",
         "nothing was cut, and this is BPTT's gradient",
         lambda it, c: it._replace(signal=c.true()[..., None]),
+        rank=-3,
     ),
     Mistake(
         "the signal of symmetric e-prop",
         "the readout's weights feed back, and nothing else does",
         lambda it, c: it._replace(signal=c.symmetric[..., None]),
+        rank=-3,
     ),
     Mistake(
         "adaptation in the signal",
         "dE/dz counts the neuron's own adaptation, as the trace does",
         lambda it, c: _wired(it, c, _adaptation_sent(_constants(c)[0])),
         anywhere=False,
+        rank=-3,
     ),
     Mistake(
         "reset out of the signal",
         "dE/dz does not count the neuron's own reset",
         lambda it, c: _wired(it, c, neurons.alif(_constants(c)[0], "trace")),
         anywhere=False,
+        rank=-3,
     ),
     Mistake(
         "signal one step late",
@@ -413,7 +441,7 @@ MISTAKES = (
     ),
     Mistake(
         "mean of the signals times traces",
-        "signals and traces are averaged over the batch before they are multiplied",
+        "the mean of the signals over the batch multiplies the sum of the traces over it",
         _signal(lambda signal, _: signal.mean(0, keepdim=True).expand_as(signal)),
     ),
 )

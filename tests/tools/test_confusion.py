@@ -13,7 +13,7 @@ DATA = Path(confusion.__file__).parent.parent / "eprop_nb" / "data" / "confusion
 def test_what_is_stored_fits_the_present_mistakes() -> None:
     stored = np.load(DATA)
     made, called = stored["made"].tolist(), stored["called"].tolist()
-    assert made == ["right", *confusion.KNOWN, *confusion.UNKNOWN]
+    assert made == [*confusion.MADE, *confusion.UNKNOWN]
     assert tuple(called) == confusion.CALLED
     assert stored["seen"][0] == confusion.COUNT
     assert (stored["seen"] > 5).all()  # each of them was there to be recognised
@@ -25,6 +25,6 @@ def test_a_network_comes_out_as_it_is_stored() -> None:
     stored = np.load(DATA)
     made, called = stored["made"].tolist(), stored["called"].tolist()
     assert len(found.called) > 20
-    for name, names in found.called.items():
+    for name, names in found.called:
         for other in names:
             assert stored["counts"][made.index(name), called.index(other)] >= 1
