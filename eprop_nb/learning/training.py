@@ -144,9 +144,8 @@ def reward_loss(
     -----
     Bellec et al. (2020), supplement, equation (31), for one action at the end: −(R − V) log π(action) has the
     derivative (R − V)(π_k − 1_{a=k}) by the logit of action k, and ½ c_V (R − V)² has −c_V (R − V) by the value. Policy
-    and value are those of the mean output while the network is asked, and the policy's softmax is sharpened. If the
-    value started at 0, a reward would always be a surprise and its absence never, so that whatever a network does at
-    first it would do more often.
+    and value are those of the mean output while the network is asked, and the policy's softmax is sharpened. The half
+    is what a guess earns; a value does not change the gradient on average, but how noisy it is.
     """
     asked = output[:, -tasks.DECISION :].mean(1)
     logits, value = SHARPNESS * asked[:, :2], GUESSING + asked[:, 2]
