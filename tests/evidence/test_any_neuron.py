@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from helpers import error, says
@@ -250,3 +251,39 @@ def test_what_does_not_fit_the_run_is_refused_by_name() -> None:
         neurons.lif(ep.Parameters())
     with pytest.raises(ValueError, match=says("reset", "signal", "trace")):
         neurons.alif(replace(ep.Parameters()), "nowhere")
+
+
+def test_the_traces_of_an_lstm_are_those_worked_out_by_hand() -> None:
+    # The cell of the authors' model for TIMIT (its gates, their order aside, and a forget bias of 1). With c the cell,
+    # the vector of a gate's synapse is ε(t) = f(t) ε(t−1) + ∂c(t)/∂I · pre(t), and its trace o(t) (1 − tanh²c(t)) ε(t);
+    # that of the output gate has no memory.
+    n, n_in, steps = 4, 3, 25
+    unit, weights = neurons.lstm(n), drawn(n, n_in, 4, 5, 2.0)
+    inputs = torch.randn(2, steps, n_in, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    loss = loss_of(weights, inputs.shape, 5)
+    held = ep.Weights(*(weight.requires_grad_() for weight in weights))
+    run = any_neuron.simulate(unit, held, inputs)
+    signal = any_neuron.true_learning_signal(loss(run.z), run).numpy()
+    currents = run.currents.detach().numpy()
+    gate = 1 / (1 + np.exp(-currents + np.array([0.0, 0.0, -1.0, 0.0])))
+    new, opens, keeps, out = np.tanh(currents[..., 0]), gate[..., 1], gate[..., 2], gate[..., 3]
+    cell = np.zeros((2, n))
+    eps = np.zeros((3, 2, n_in, n))
+    gradient = np.zeros((n_in, n, 4))
+    for t in range(steps):
+        by_current = np.stack(
+            (
+                opens[:, t] * (1 - new[:, t] ** 2),
+                new[:, t] * opens[:, t] * (1 - opens[:, t]),
+                cell * keeps[:, t] * (1 - keeps[:, t]),
+            )
+        )
+        pre = inputs[:, t].numpy()
+        eps = keeps[:, t, None] * eps + by_current[:, :, None] * pre[..., None]
+        cell = keeps[:, t] * cell + opens[:, t] * new[:, t]
+        slope = out[:, t] * (1 - np.tanh(cell) ** 2)
+        of_output = (out[:, t] * (1 - out[:, t]) * np.tanh(cell))[:, None] * pre[..., None]
+        traces = np.concatenate((slope[:, None] * eps, of_output[None]))
+        gradient += np.einsum("bj,gbij->ijg", signal[:, t], traces)
+    found = any_neuron.eprop_gradients(unit, run, inputs, torch.from_numpy(signal))
+    assert error(found.w_in, gradient.reshape(n_in, 4 * n)) < 1e-13
