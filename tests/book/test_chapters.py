@@ -14,8 +14,8 @@ import eprop_nb
 ROOT = Path(__file__).parent.parent.parent
 CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
 TAUGHT = [
-    path for path in CHAPTERS if path.stem not in ("index", "architecture")
-]  # these two teach nothing to practise
+    path for path in CHAPTERS if path.stem not in ("index", "architecture", "known_mistakes", "others")
+]  # these teach nothing to practise
 SANITIZE = Path(__file__).with_name("nbval_sanitize.cfg")
 NBVAL = ("--nbval", "--nbval-current-env", "--nbval-sanitize-with", str(SANITIZE), "-p", "no:cacheprovider")
 

@@ -144,7 +144,7 @@ def row(number: str) -> str:
         ("P24", ["eligibility.html#eq-P24", "#eprop_nb.eligibility_traces", "ledger.html#test-memory"]),
         ("P28", ["#eprop_nb.fast.broadcast_gradients", "ledger.html#test-nest", "ledger.html#test-symmetric"]),
         ("S1", ["gradients.html#eq-S1", "ledger.html#test-split"]),
-        ("P5", ["not in this book"]),
+        ("P27", ["not in this book"]),
     ],
 )
 def test_a_row_of_the_index(site: str, number: str, parts: list[str]) -> None:

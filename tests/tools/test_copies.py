@@ -108,7 +108,7 @@ def test_what_is_not_known_is_refused(alone: Book, text: str, parts: tuple[str, 
 
 def test_a_chapter_that_is_refused_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copies, "ADMONITIONS", set())
-    with pytest.raises(UnknownMarkupError, match=says("book/controls.ipynb", "{admonition}")):
+    with pytest.raises(UnknownMarkupError, match=says("book/any_neuron.ipynb", "{admonition}")):
         list(copies.copies(ROOT))
 
 
