@@ -96,8 +96,8 @@ def module(method: str, *, compiled: bool) -> Learner:
 def jax_gradient(task: str, dtype: str, *, bptt: bool) -> Callable[[EpropNetwork, Any], tuple[float, Gradients]]:
     """Return what finds the error and the gradients of some trials: JAX, compiled by XLA."""
     import jax  # noqa: PLC0415  # a peer, which may not be installed
-    import jax.numpy as jnp  # noqa: PLC0415
-    from programs import jax_cell, jax_constants  # noqa: PLC0415
+    import jax.numpy as jnp  # noqa: PLC0415  # likewise
+    from programs import jax_cell, jax_constants  # noqa: PLC0415  # likewise
 
     p = Job(task, 0, 1).parameters
     run = jax_cell(p, bptt=bptt)

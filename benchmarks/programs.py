@@ -100,7 +100,7 @@ def jax_cell(p: ep.Parameters, *, bptt: bool) -> Callable[[Any, Any, Any], tuple
     `jax_constants`, are arguments. As arrays that the function closes over, they make XLA's code four times slower.
     """
     import jax  # noqa: PLC0415  # a peer, which may not be installed
-    import jax.numpy as jnp  # noqa: PLC0415
+    import jax.numpy as jnp  # noqa: PLC0415  # likewise
 
     jax.config.update("jax_enable_x64", True)
     silent = float(max(p.n_ref - 1, 0))
@@ -148,7 +148,7 @@ def jax_constants(p: ep.Parameters, dtype: Any = np.float64) -> tuple[NDArray[An
 def jax_autodiff(problem: Problem) -> Call:
     """Differentiate the same cell by JAX: compiled by XLA, a scan over time, float64, data on the device."""
     import jax  # noqa: PLC0415  # a peer, which may not be installed
-    import jax.numpy as jnp  # noqa: PLC0415
+    import jax.numpy as jnp  # noqa: PLC0415  # likewise
 
     p, drawn, inputs, targets = problem.draw()
     run = jax_cell(p, bptt=False)

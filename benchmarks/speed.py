@@ -69,7 +69,7 @@ def measure(program: str, problem: dict[str, Any], threads: int) -> dict[str, An
     import torch  # noqa: PLC0415  # after the process has been held to its cores
 
     torch.set_num_threads(threads)
-    from programs import PROGRAMS, Problem, right_answer  # noqa: PLC0415
+    from programs import PROGRAMS, Problem, right_answer  # noqa: PLC0415  # after the process has been held to its cores
 
     size = Problem(**problem)
     started = time.perf_counter()
@@ -110,7 +110,7 @@ def measure_learning(program: str, task: str, seed: int, updates: int, threads: 
     import torch  # noqa: PLC0415  # after the process has been held to its cores
 
     torch.set_num_threads(threads)
-    from learners import LEARNERS, Job, module  # noqa: PLC0415
+    from learners import LEARNERS, Job, module  # noqa: PLC0415  # after the process has been held to its cores
 
     learner, few = LEARNERS[program], Job(task, seed, 1, batch=1)
     wanted = module(learner.method, compiled=False).gradients(few)
@@ -247,7 +247,7 @@ def needs(program: str, problem: dict[str, Any]) -> float:
 
 def main(target: Path, *, quick: bool) -> None:
     """Measure everything, print the ratios, and write `target`."""
-    from programs import PROGRAMS  # noqa: PLC0415
+    from programs import PROGRAMS  # noqa: PLC0415  # after the process has been held to its cores
 
     cores = conditions()["cores"]
     rows: list[dict[str, Any]] = []

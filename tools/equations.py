@@ -157,6 +157,7 @@ def kept(env: BuildEnvironment) -> dict[str, tuple[dict[str, Place], dict[str, P
     """Return what is known of each page: its equations, and the numbers that it mentions."""
     if not hasattr(env, "ep_equations"):
         env.ep_equations = {}  # type: ignore[attr-defined]  # where extensions keep things, as Sphinx says
+    # this extension has set it
     found: dict[str, tuple[dict[str, Place], dict[str, Place]]] = env.ep_equations  # type: ignore[attr-defined]
     return found
 

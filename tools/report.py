@@ -21,6 +21,7 @@ MEANING = {
 
 def gh(*arguments: str) -> str:
     """Return what `gh` says."""
+    # gh is wherever the path finds it
     return subprocess.run(["gh", *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S607
 
 

@@ -63,6 +63,7 @@ def gradients(net: EpropNetwork, gradient: str, trial: tasks.Pattern) -> list[to
     feedback = "symmetric" if gradient == "bptt" or net.feedback is None else net.feedback.detach()
     twin = EpropNetwork(net.neurons, feedback, gradient, weights=weights)
     output, spikes = twin(trial.inputs)
+    # PyTorch gives it no types
     training.pattern_loss(output, spikes, trial)[0].backward()  # type: ignore[no-untyped-call]
     return [each.grad for each in (twin.w_in, twin.w_rec) if each.grad is not None]
 

@@ -92,6 +92,11 @@ def _psi_at(context: Context, u: Tensor, silent_steps: int) -> Tensor:
     return torch.stack((psi, -constants.beta * psi, torch.zeros_like(psi)), -1)
 
 
+def _masked_psi_at(context: Context, u: Tensor) -> Tensor:
+    """Return the same with the silent steps that the neurons have."""
+    return _psi_at(context, u, max(_constants(context)[0].n_ref - 1, 0))
+
+
 def _everywhere(it: Ingredients, context: Context, psi: Tensor) -> Ingredients:
     """Put another ψ into the trace and into what ε_a takes from it."""
     return _psi(_onto_adaptation(it, context, psi), psi)
@@ -126,13 +131,13 @@ def _reset_in_the_trace(it: Ingredients, context: Context) -> Ingredients:
 
 def _suppressed(it: Ingredients, context: Context) -> Ingredients:
     """Let b and ε_a take up spikes that the refractory period suppresses; those that are sent stay what they are."""
-    p, constants = _constants(context)
+    _, constants = _constants(context)
     v, b, suppressed = context.run.hidden.detach()[..., 0], torch.zeros_like(context.run.z[:, 0]), []
     for voltage in v.unbind(1):
         suppressed.append((voltage - constants.threshold - constants.beta * b) / constants.threshold)
         b = constants.rho * b + (suppressed[-1] > 0)
     u = torch.stack(suppressed, 1)
-    return _psi(_onto_adaptation(it, context, _psi_at(context, u, 0)), _psi_at(context, u, max(p.n_ref - 1, 0)))
+    return _psi(_onto_adaptation(it, context, _psi_at(context, u, 0)), _masked_psi_at(context, u))
 
 
 def _early_adaptation(it: Ingredients, context: Context) -> Ingredients:
@@ -256,11 +261,7 @@ MISTAKES = (
     Mistake(
         "ψ after the reset",
         "ψ is taken at the voltage from which the threshold has been subtracted",
-        lambda it, c: _everywhere(
-            it,
-            c,
-            _psi_at(c, _scaled_voltage(c) - c.run.z.detach(), max(_constants(c)[0].n_ref - 1, 0)),
-        ),
+        lambda it, c: _everywhere(it, c, _masked_psi_at(c, _scaled_voltage(c) - c.run.z.detach())),
         anywhere=False,
         rank=-3,
     ),
@@ -268,13 +269,7 @@ MISTAKES = (
         "ψ without the adaptation",
         "ψ is taken at the distance from the threshold at rest",
         lambda it, c: _everywhere(
-            it,
-            c,
-            _psi_at(
-                c,
-                c.run.hidden.detach()[..., 0] / _constants(c)[1].threshold - 1,
-                max(_constants(c)[0].n_ref - 1, 0),
-            ),
+            it, c, _masked_psi_at(c, c.run.hidden.detach()[..., 0] / _constants(c)[1].threshold - 1)
         ),
         anywhere=False,
         rank=-3,

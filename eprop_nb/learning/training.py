@@ -217,7 +217,7 @@ def train(
         value, errors[k] = loss(output, spikes, trials)
         if not math.isfinite(value.item()):
             raise FloatingPointError(f"the loss is {value.item()} in update {k}; the learning rate {rate} is too large")
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()  # type: ignore[no-untyped-call]  # PyTorch gives it no types
         if anneal:
             for group in steps.param_groups:
                 group["lr"] = rate * (1 + math.cos(math.pi * k / updates)) / 2

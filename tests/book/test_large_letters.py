@@ -54,6 +54,7 @@ def test_names_and_values_of_sliders_are_whole(browser: Browser, site: str, name
             assert last > 0
             handle.press("Home")
             for position in range(round(last) + 1):
+                # mypy does not type the default of a lambda
                 until(page, at, lambda now, position=position: now == position)  # type: ignore[misc]
                 check(page)
                 handle.press("ArrowRight")

@@ -19,6 +19,7 @@ FIRST = ".ep-first svg.ep-frame"
 def without_scripts(browser: Browser, address: str, width: int) -> Iterator[Page]:
     """Open a page in a browser that runs no scripts, on a system that is set to dark."""
     size = {"width": width, "height": 900}
+    # a viewport is a mapping
     context = browser.new_context(java_script_enabled=False, viewport=size, color_scheme="dark")  # type: ignore[arg-type]
     context.set_default_timeout(PATIENCE)
     page = context.new_page()

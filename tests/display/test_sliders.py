@@ -64,6 +64,7 @@ def test_drawing_twice_gives_the_same_markup() -> None:
         ({"x": np.array(3.0)}, TypeError, ("the grid x must be a sequence", "array(3.)")),
         ({"x": [[1.0, 2.0]]}, TypeError, ("the grid x must hold numbers or words", "[1.0, 2.0]")),
         ({"x": [None]}, TypeError, ("the grid x must hold numbers or words", "None")),
+        # refused: the wrong type is what is tested
         ({"x": sliders.Grid([1.0], label=3)}, TypeError, ("the grid x must have texts", "3")),  # type: ignore[arg-type]
         ({"x": [1.0, 1.0]}, ValueError, ("the grid x must show each value once, got 1 ",)),
         ({"x": [1.0, 1.0000001]}, ValueError, ("the grid x must show each value once, got 1 ",)),

@@ -99,6 +99,7 @@ def test_an_axis_holds_zero_and_all_values() -> None:
         (lambda: svg.Panel((0, 0), (0, 1)), ValueError, ("x must be two different numbers", "(0, 0)")),
         (lambda: svg.Panel((0, NAN), (0, 1)), ValueError, ("x must be finite",)),
         (lambda: svg.Panel((0, 1), (1, float("inf"))), ValueError, ("y must be finite",)),
+        # refused: wrong types are what is tested, here and below
         (lambda: svg.Panel((0, 1, 2), (0, 1)), ValueError, ("x must be two different numbers", "(0, 1, 2)")),  # type: ignore[arg-type]
         (lambda: svg.Panel(3, (0, 1)), ValueError, ("x must be finite numbers [end]", "shape ()")),  # type: ignore[arg-type]
         (lambda: svg.Panel(("a", "b"), (0, 1)), TypeError, ("x must be finite numbers",)),  # type: ignore[arg-type]
@@ -120,6 +121,7 @@ def test_an_axis_holds_zero_and_all_values() -> None:
         (lambda: panel().line([0, 1], [[0, 1]]), ValueError, ("y must be finite numbers [point]", "(1, 2)")),
         (lambda: panel().line([0, 1], [0, 1], "red"), ValueError, ("color must be a colour", "plots.LIF", "'red'")),
         (lambda: panel().line([0, 1], [0, 1], "#0072B2"), ValueError, ("color must be a colour", "'#0072B2'")),
+        # refused
         (lambda: panel().line([0, 1], [0, 1], name=1), TypeError, ("name must be a text",)),  # type: ignore[arg-type]
         (lambda: panel().line([0, 1], [[0], [1, 2]]), TypeError, ("y must be finite numbers",)),
         (
@@ -134,6 +136,7 @@ def test_an_axis_holds_zero_and_all_values() -> None:
         (lambda: panel().heat(torch.eye(2).to_sparse()), TypeError, ("values must be finite numbers", "no array")),
         (lambda: panel().heat(torch.ones(2, 2, device="meta")), TypeError, ("values must be finite numbers", "Tensor")),
         (lambda: panel().heat(np.ma.array([[1.0]], mask=True)), ValueError, ("values must be", "masked")),
+        # refused
         (lambda: panel().line([0, 1], None), TypeError, ("y must be finite numbers", "NoneType")),  # type: ignore[arg-type]
         (lambda: panel().heat(np.zeros((0, 3))), ValueError, ("values must be", "at least one", "(0, 3)")),
         (lambda: panel().heat([[NAN]]), ValueError, ("values must be finite",)),
@@ -145,7 +148,7 @@ def test_an_axis_holds_zero_and_all_values() -> None:
         (lambda: panel().bars([1.0], [plots.LIF], "a"), TypeError, ("texts must be a sequence of texts", "'a'")),
         (lambda: panel().bars([1.0], ["blue"]), ValueError, ("colors must be a colour", "'blue'")),
         (lambda: panel().text(NAN, 0, "a"), ValueError, ("x must be finite",)),
-        (lambda: panel().text(0, 0, 3), TypeError, ("words must be a text",)),  # type: ignore[arg-type]
+        (lambda: panel().text(0, 0, 3), TypeError, ("words must be a text",)),  # type: ignore[arg-type]  # refused
         (
             lambda: svg.Panel((1, 10), (0, 1), log=True).line([0, 1], [0, 1]),
             ValueError,

@@ -144,16 +144,16 @@ def test_a_users_own_surrogate_counts() -> None:
     class Triangle(torch.autograd.Function):
         @staticmethod
         def forward(ctx: object, x: Tensor) -> Tensor:
-            ctx.save_for_backward(x)  # type: ignore[attr-defined]
+            ctx.save_for_backward(x)  # type: ignore[attr-defined]  # PyTorch's own
             return (x > 0).to(x.dtype)
 
         @staticmethod
         def backward(ctx: object, *grads: Tensor) -> Tensor:
-            x: Tensor = ctx.saved_tensors[0]  # type: ignore[attr-defined]
+            x: Tensor = ctx.saved_tensors[0]  # type: ignore[attr-defined]  # PyTorch's own
             return grads[0] / (1 + 10 * x.abs()) ** 2
 
     def fires(hidden: Tensor) -> Tensor:
-        found: Tensor = Triangle.apply(hidden[..., 0] - 1)  # type: ignore[no-untyped-call]
+        found: Tensor = Triangle.apply(hidden[..., 0] - 1)  # type: ignore[no-untyped-call]  # PyTorch gives it no types
         return found
 
     unit = Unit(lambda h, i, s: 0.9 * h + i - s[..., None], fires, torch.zeros(4, 1, dtype=torch.float64))

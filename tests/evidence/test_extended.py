@@ -112,6 +112,6 @@ def test_the_error_is_that_of_the_worst_matrix() -> None:
 def test_a_bad_problem_is_named(name: str, change: dict[str, Any] | None) -> None:
     problem, _ = problem_of(SETTINGS["everything at once"])
     with pytest.raises((TypeError, ValueError), match=rf"^{name} must "):
-        extended.solve(None if change is None else problem._replace(**change), 20)  # type: ignore[arg-type]
+        extended.solve(None if change is None else problem._replace(**change), 20)  # type: ignore[arg-type]  # refused
     with pytest.raises((TypeError, ValueError), match=r"^digits must "):
         extended.solve(problem, 0)

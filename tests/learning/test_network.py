@@ -237,7 +237,7 @@ def test_it_fits_into_a_larger_network_and_a_second_one_onto_it() -> None:
             self.upper = learning.EpropNetwork(q, gradient=gradient, compiled=compiled, seed=3)
 
         def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-            return self.upper(self.lower(inputs)[1])  # type: ignore[no-any-return]
+            return self.upper(self.lower(inputs)[1])  # type: ignore[no-any-return]  # Module
 
     weights, above = ep.random_weights(P, 0), ep.random_weights(q, 3)
     run = ep.simulate(P, weights, INPUTS)

@@ -142,6 +142,7 @@ def test_a_training_can_be_repeated_to_the_bit() -> None:
     ("call", "error", "message"),
     [
         (lambda: training.network("evolution", P, seed=0), ValueError, says("method", "evolution")),
+        # refused
         (lambda: training.network("random", None, seed=0), TypeError, says("parameters")),  # type: ignore[arg-type]
         (lambda: training.network("random", P, seed=-1), ValueError, says("seed", "-1")),
         (lambda: training.train_pattern("bptt", 0, updates=0, parameters=P), ValueError, says("updates", "0")),

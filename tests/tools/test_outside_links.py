@@ -32,7 +32,7 @@ class Outside(BaseHTTPRequestHandler):
         self.send_response({"/api/handles/good": 200, "/api/handles/bad": 404}.get(self.path, 403))
         self.end_headers()
 
-    do_GET = do_HEAD  # noqa: N815
+    do_GET = do_HEAD  # noqa: N815  # the name that http.server asks for
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

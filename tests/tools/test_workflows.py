@@ -232,6 +232,7 @@ def test_a_fork_finds_no_address_of_another_repository() -> None:
 def test_every_python_is_tested_and_every_system() -> None:
     matrix = JOBS["ci: test"]["strategy"]["matrix"]["include"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    # it matches, or the test fails
     low, high = re.fullmatch(r">=3\.(\d+),<3\.(\d+)", project["requires-python"]).groups()  # type: ignore[union-attr]
     on_linux = [entry["python"] for entry in matrix if entry["os"].startswith("ubuntu")]
     assert on_linux == [f"3.{minor}" for minor in range(int(low), int(high))]
